@@ -12,12 +12,16 @@
 //! 3. The log, the feed, recent writes and the pageserver's memtable carry them unchanged.
 //! 4. A pageserver folds them into [`page::Page`]s, which computes read and cache.
 
+pub mod clock;
 pub mod disk;
 pub mod error;
+pub mod file_header;
 pub mod ids;
 pub mod key;
 pub mod mutation;
 pub mod page;
+pub mod random;
+pub mod task;
 pub mod wal;
 
 pub use error::{Error, ErrorKind, Result};

@@ -40,6 +40,7 @@ pub mod tag {
 
 /// A change of one key, or of a range of keys, borrowed from the bytes it came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the columns of the table above")]
 pub enum Mutation<'a> {
     /// A new key with its value.
     Insert { key: &'a [u8], value: &'a [u8] },

@@ -3,6 +3,24 @@
 //! The contract is that of POSIX, no more: bytes written are durable after [`DiskFile::sync_data`]
 //! returned, a name (created, renamed, linked or removed) after [`Disk::sync_dir`] of its folder
 //! did. What was not synced may be kept, lost or torn, in any order.
+//!
+//! - [`RealDisk`] is the operating system's.
+//! - [`PowerLossDisk`] is a disk in memory with a seed, whose [`PowerLossDisk::crash`] makes all of
+//!   that happen. It can be told to leave out syncs, so that a test proves that each one is needed.
+//! - [`FaultyDisk`] puts failures before another disk: full, read-only, an error at the nth call.
+//! - [`DirLock`] keeps a second process out of a data folder.
+//!
+//! There is no seam for memory maps or asynchronous I/O: callers that must not block have a thread.
+
+mod dir_lock;
+mod faulty;
+mod power_loss;
+mod real;
+
+pub use dir_lock::DirLock;
+pub use faulty::{FaultyDisk, Operation};
+pub use power_loss::{PowerLossDisk, SyncKind};
+pub use real::RealDisk;
 
 use std::io;
 use std::path::Path;
@@ -57,3 +75,24 @@ pub trait Disk: Send + Sync {
     /// Makes the names in a folder durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 }
+
+/// Reads a whole file.
+pub fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open(path, OpenMode::Read)?;
+    let len = usize::try_from(file.len()?).map_err(io::Error::other)?;
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+/// Whether a file has this name. A folder counts as absent.
+pub fn exists(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    match disk.open(path, OpenMode::Read) {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests;

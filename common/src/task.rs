@@ -1,0 +1,85 @@
+//! The task seam: the one place where tasks and threads begin, each with a name, none of whose panics is
+//! lost; and the one place to sleep.
+
+#![allow(clippy::disallowed_methods, reason = "this is the helper that every other place uses")]
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::time::Duration;
+
+pub use tokio::task::{JoinError, JoinHandle};
+
+/// Runs a future as a task of the current Tokio runtime. A panic in it is logged, and given to
+/// whoever awaits the handle. Dropping the handle lets the task run on.
+pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(logging_panics(name, future))
+}
+
+/// The same, on the runtime of the handle: background work runs on a second runtime.
+pub fn spawn_on<F>(runtime: &tokio::runtime::Handle, name: &'static str, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    runtime.spawn(logging_panics(name, future))
+}
+
+/// Runs blocking work (files, compression) on Tokio's pool for it.
+pub fn spawn_blocking<T: Send + 'static>(
+    name: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    tokio::task::spawn_blocking(move || log_panic(name, work))
+}
+
+/// Runs work on a thread of its own, of this name (of which Linux shows 15 bytes).
+pub fn spawn_thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<std::thread::JoinHandle<T>> {
+    let own = name.to_string();
+    std::thread::Builder::new().name(name.to_string()).spawn(move || log_panic(&own, work))
+}
+
+/// Waits. Under Tokio's paused time it takes no time at all.
+pub async fn sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// Waits for a future, but no longer than this; `None` when the time ran out.
+pub async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
+    tokio::time::timeout(duration, future).await.ok()
+}
+
+async fn logging_panics<F: Future>(name: &'static str, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(move |context| log_panic(name, || future.as_mut().poll(context))).await
+}
+
+fn log_panic<T>(name: &str, work: impl FnOnce() -> T) -> T {
+    // The panic goes on its way, so no state that it left half changed is seen by anyone.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
+        tracing::error!(task = name, "panicked: {text}");
+        resume_unwind(panic)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test]
+    async fn a_panic_reaches_whoever_awaits() {
+        let task = super::spawn("doomed", async { panic!("on purpose") });
+        assert!(task.await.unwrap_err().is_panic());
+        assert_eq!(super::spawn("fine", async { 3 }).await.unwrap(), 3);
+    }
+}
