@@ -1,0 +1,1 @@
+//! Rows: values side by side, each reached without decoding the others.
