@@ -1,0 +1,129 @@
+//! The error a client sees: an SQLSTATE with PostgreSQL's fields.
+
+use shardforge_common::{Error, ErrorKind};
+use shardforge_types::{SqlState, ValueError};
+use std::fmt;
+
+/// A result with [`SqlError`].
+pub type SqlResult<T> = Result<T, SqlError>;
+
+/// An error as the wire reports it. Boxed inside: results stay small on the fast path.
+#[derive(Debug, Clone)]
+pub struct SqlError(Box<Fields>);
+
+/// What an error says, field by field.
+#[derive(Debug, Clone)]
+pub struct Fields {
+    /// Five characters that programs act on.
+    pub sqlstate: SqlState,
+    /// The primary message: lower case, no full stop.
+    pub message: String,
+    /// More of what happened, as a sentence.
+    pub detail: Option<String>,
+    /// What to do about it, as a sentence.
+    pub hint: Option<String>,
+    /// Where in the query text, in characters from 1.
+    pub position: Option<u32>,
+    /// The schema of the object it is about.
+    pub schema: Option<String>,
+    /// The table it is about.
+    pub table: Option<String>,
+    /// The column it is about.
+    pub column: Option<String>,
+    /// The constraint it is about.
+    pub constraint: Option<String>,
+}
+
+impl SqlError {
+    /// An error with a state and a message.
+    pub fn new(sqlstate: SqlState, message: impl Into<String>) -> Self {
+        Self(Box::new(Fields {
+            sqlstate,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+            schema: None,
+            table: None,
+            column: None,
+            constraint: None,
+        }))
+    }
+
+    /// 0A000: a statement or feature that is not built, by its name.
+    pub fn not_supported(what: impl fmt::Display) -> Self {
+        Self::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported"))
+    }
+
+    /// XX000: a defect of ours.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(SqlState::INTERNAL_ERROR, message)
+    }
+
+    /// The error's fields.
+    pub fn fields(&self) -> &Fields {
+        &self.0
+    }
+
+    /// The error's fields, to be added to.
+    pub fn fields_mut(&mut self) -> &mut Fields {
+        &mut self.0
+    }
+
+    /// The state programs act on.
+    pub fn sqlstate(&self) -> SqlState {
+        self.0.sqlstate
+    }
+
+    /// With a detail line.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// With a hint line.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// With a position in the query text, in characters from 1, unless it has one.
+    #[must_use]
+    pub fn at(mut self, position: Option<u32>) -> Self {
+        self.0.position = self.0.position.or(position);
+        self
+    }
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.sqlstate, self.0.message)
+    }
+}
+
+impl std::error::Error for SqlError {}
+
+impl From<ValueError> for SqlError {
+    fn from(error: ValueError) -> Self {
+        let mut out = SqlError::new(error.sqlstate, error.message);
+        out.0.detail = error.detail;
+        out.0.hint = error.hint;
+        out
+    }
+}
+
+impl From<Error> for SqlError {
+    fn from(error: Error) -> Self {
+        let state = match error.kind() {
+            ErrorKind::Retry | ErrorKind::Conflict => SqlState::T_R_SERIALIZATION_FAILURE,
+            ErrorKind::Fenced | ErrorKind::Unavailable => SqlState::CANNOT_CONNECT_NOW,
+            ErrorKind::Invalid => SqlState::FEATURE_NOT_SUPPORTED,
+            ErrorKind::NotFound => SqlState::UNDEFINED_OBJECT,
+            ErrorKind::Corrupt => SqlState::DATA_CORRUPTED,
+            ErrorKind::Internal => SqlState::INTERNAL_ERROR,
+        };
+        SqlError::new(state, error.to_string())
+    }
+}

@@ -1,0 +1,85 @@
+//! The seam behind which reports run: queries that are not points or short ranges. The compute
+//! knows no DataFusion; the program that links both hands an engine in.
+
+use crate::catalog::TableDef;
+use crate::sql::bound::Query;
+use crate::SqlResult;
+use async_trait::async_trait;
+use shardforge_types::Datum;
+use std::sync::Arc;
+
+/// Rows in batches: each row has the query's output columns.
+pub type Rows = Vec<Vec<Datum>>;
+
+/// Reads tables for an engine, all at one snapshot and through one transaction's own writes.
+#[async_trait]
+pub trait TableSource: Send + Sync {
+    /// Starts to read a table. `bounds` are predicates that the source may use to read less, never
+    /// must: the engine filters again.
+    async fn scan(&self, scan: ScanSpec) -> SqlResult<Box<dyn RowStream>>;
+}
+
+/// What an engine wants of a table.
+#[derive(Debug, Clone)]
+pub struct ScanSpec {
+    /// The table.
+    pub table: Arc<TableDef>,
+    /// Positions of the wanted columns in [`TableDef::columns`], in the order wanted.
+    pub columns: Vec<usize>,
+    /// Comparisons of columns with constants that all hold for the wanted rows.
+    pub bounds: Vec<ColumnBound>,
+    /// No more than so many rows are needed.
+    pub limit: Option<usize>,
+    /// Read as of this LSN instead of the snapshot.
+    pub as_of: Option<shardforge_common::Lsn>,
+}
+
+/// `column op value`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnBound {
+    /// Position in [`TableDef::columns`].
+    pub column: usize,
+    /// How they compare.
+    pub op: BoundOp,
+    /// Of the column's type, not null.
+    pub value: Datum,
+}
+
+/// How a column compares with a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // the names say it
+pub enum BoundOp {
+    Lt,
+    Le,
+    Eq,
+    Ge,
+    Gt,
+}
+
+/// Rows as they come.
+#[async_trait]
+pub trait RowStream: Send {
+    /// The next rows; an empty batch is the end.
+    async fn next(&mut self) -> SqlResult<Rows>;
+}
+
+/// What a report needs beside its tree.
+#[derive(Clone)]
+pub struct ReportContext {
+    /// Values of `$1`, `$2`, ...
+    pub params: Arc<[Datum]>,
+    /// The tables.
+    pub tables: Arc<dyn TableSource>,
+    /// What functions may ask of the session: its time, zone, user, settings.
+    pub session: Arc<crate::functions::EvalContext>,
+}
+
+/// Runs whole queries.
+#[async_trait]
+pub trait ReportEngine: Send + Sync {
+    /// Starts a query. Dropping the stream cancels it.
+    async fn run(&self, query: Arc<Query>, context: ReportContext) -> SqlResult<Box<dyn RowStream>>;
+
+    /// The plan, a line each, for EXPLAIN.
+    async fn explain(&self, query: Arc<Query>, context: ReportContext) -> SqlResult<Vec<String>>;
+}

@@ -1,0 +1,346 @@
+//! Bound relations: where rows come from and what becomes of them.
+
+use super::{ColId, Expr};
+use crate::catalog::TableDef;
+use shardforge_common::Lsn;
+use shardforge_types::{Oid, PgType};
+use std::sync::Arc;
+
+/// A column that a relation makes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColDef {
+    /// Its name in the tree.
+    pub id: ColId,
+    /// Its type.
+    pub ty: PgType,
+    /// Its name for a person (EXPLAIN).
+    pub name: String,
+}
+
+/// A query with the columns it gives to its caller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// Where the rows come from.
+    pub rel: Rel,
+    /// What is returned, in order. `rel` may make more (hidden sort columns); they are dropped.
+    pub output: Vec<OutputColumn>,
+}
+
+/// A column as the client sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputColumn {
+    /// The column of the query's relation.
+    pub id: ColId,
+    /// `?column?` when nothing names it.
+    pub name: String,
+    /// Its type.
+    pub ty: PgType,
+    /// The table's OID and the column's number, when it is a plain column.
+    pub origin: Option<(Oid, i16)>,
+}
+
+/// A relation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rel {
+    /// One row without columns: a SELECT without FROM.
+    OneRow,
+    /// Rows of expressions.
+    Values {
+        /// The columns.
+        cols: Vec<ColDef>,
+        /// As many expressions as columns in each.
+        rows: Vec<Vec<Expr>>,
+    },
+    /// A table or a catalog.
+    Table(TableScan),
+    /// A function in FROM.
+    Function(FunctionScan),
+    /// The rows for which the predicate is true.
+    Filter {
+        /// Of these.
+        input: Box<Rel>,
+        /// A boolean.
+        predicate: Expr,
+    },
+    /// Exactly these columns, each computed from the input's.
+    Project {
+        /// Of these.
+        input: Box<Rel>,
+        /// The columns with their values.
+        exprs: Vec<(ColDef, Expr)>,
+    },
+    /// A join; its columns are the left's, then the right's.
+    Join(Box<Join>),
+    /// Groups.
+    Aggregate(Box<Aggregate>),
+    /// Window functions: the input's columns, then one for each call.
+    Window(Box<Window>),
+    /// Each distinct row once.
+    Distinct(Box<Rel>),
+    /// The first row of each group, in the input's order (which the binder has sorted by them first).
+    DistinctOn {
+        /// Of these.
+        input: Box<Rel>,
+        /// What makes a group.
+        keys: Vec<Expr>,
+    },
+    /// UNION, INTERSECT, EXCEPT.
+    SetOp(Box<SetOp>),
+    /// In order.
+    Sort {
+        /// Of these.
+        input: Box<Rel>,
+        /// By these, the first first.
+        keys: Vec<SortKey>,
+    },
+    /// LIMIT and OFFSET: int8 expressions without columns; null means none.
+    Limit {
+        /// Of these.
+        input: Box<Rel>,
+        /// How many at most.
+        limit: Option<Expr>,
+        /// How many are skipped.
+        offset: Option<Expr>,
+    },
+    /// `WITH`: the named queries can be read in `body` and in those after them.
+    With {
+        /// In order.
+        ctes: Vec<Cte>,
+        /// The query over them.
+        body: Box<Rel>,
+    },
+    /// A `WITH` query's rows, under new column ids.
+    CteRef {
+        /// Which.
+        cte: CteId,
+        /// One for each output column of the query.
+        cols: Vec<ColDef>,
+    },
+    /// FOR UPDATE and its kin: rows of the named tables below are locked as they pass.
+    Lock {
+        /// Of these.
+        input: Box<Rel>,
+        /// What is locked how.
+        clauses: Vec<LockClause>,
+    },
+}
+
+/// A table read whole, as far as the tree says; executors turn predicates above it into key ranges.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableScan {
+    /// The table.
+    pub table: Arc<TableDef>,
+    /// The alias, or the table's name.
+    pub alias: String,
+    /// The columns used, with the position of each in [`TableDef::columns`].
+    pub cols: Vec<(ColDef, usize)>,
+    /// Read as of this LSN instead of the transaction's snapshot.
+    pub as_of: Option<Lsn>,
+}
+
+/// A function in FROM; a scalar one gives one row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionScan {
+    /// `pg_proc.oid`.
+    pub func: Oid,
+    /// Of the declared types; may use columns to the left (LATERAL).
+    pub args: Vec<Expr>,
+    /// What it makes.
+    pub cols: Vec<ColDef>,
+    /// WITH ORDINALITY: int8 from 1.
+    pub ordinality: Option<ColDef>,
+}
+
+/// Which rows without a partner stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // the names say it
+pub enum JoinKind {
+    Inner,
+    Left,
+    Right,
+    Full,
+}
+
+/// A join.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Join {
+    /// Which rows without a partner stay.
+    pub kind: JoinKind,
+    /// Read first.
+    pub left: Rel,
+    /// Read second.
+    pub right: Rel,
+    /// Whether the right side uses columns of the left (LATERAL).
+    pub lateral: bool,
+    /// A boolean over both sides; `None` is true.
+    pub on: Option<Expr>,
+}
+
+/// Groups and their aggregates; the columns are `groups`, then `calls`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregate {
+    /// Of these.
+    pub input: Rel,
+    /// Empty: one group, even without rows.
+    pub groups: Vec<(ColDef, Expr)>,
+    /// The aggregates.
+    pub calls: Vec<(ColDef, AggregateCall)>,
+}
+
+/// One aggregate call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AggregateCall {
+    /// `pg_proc.oid` of the aggregate.
+    pub func: Oid,
+    /// Of the declared types; none for `count(*)`.
+    pub args: Vec<Expr>,
+    /// Each distinct argument once.
+    pub distinct: bool,
+    /// ORDER BY inside the call.
+    pub order_by: Vec<SortKey>,
+    /// FILTER (WHERE ...).
+    pub filter: Option<Expr>,
+}
+
+/// Window functions over one partitioning and order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// Of these.
+    pub input: Rel,
+    /// PARTITION BY.
+    pub partition_by: Vec<Expr>,
+    /// ORDER BY.
+    pub order_by: Vec<SortKey>,
+    /// The calls.
+    pub calls: Vec<(ColDef, WindowCall)>,
+}
+
+/// One window function call, over the default frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowCall {
+    /// `pg_proc.oid` of the window function or aggregate.
+    pub func: Oid,
+    /// Of the declared types.
+    pub args: Vec<Expr>,
+    /// FILTER (WHERE ...), aggregates only.
+    pub filter: Option<Expr>,
+}
+
+/// One sort key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SortKey {
+    /// By this, in the default order of its type.
+    pub expr: Expr,
+    /// Backwards.
+    pub desc: bool,
+    /// Nulls before the others.
+    pub nulls_first: bool,
+}
+
+/// Which set operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // the names say it
+pub enum SetOpKind {
+    Union,
+    Intersect,
+    Except,
+}
+
+/// A set operation; both sides already have the result's types, column by column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetOp {
+    /// Which.
+    pub kind: SetOpKind,
+    /// ALL.
+    pub all: bool,
+    /// The left side.
+    pub left: Query,
+    /// The right side.
+    pub right: Query,
+    /// The result's columns.
+    pub cols: Vec<ColDef>,
+}
+
+/// A `WITH` query of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CteId(pub u32);
+
+/// One `WITH` query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cte {
+    /// Its number in the statement.
+    pub id: CteId,
+    /// Its name.
+    pub name: String,
+    /// The query. For a recursive one, the part before UNION.
+    pub query: Query,
+    /// The part after UNION, which reads this same query; and whether it was UNION ALL.
+    pub recursive: Option<(Query, bool)>,
+    /// MATERIALIZED, or NOT.
+    pub materialized: Option<bool>,
+}
+
+/// How strongly rows are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)] // the names say it
+pub enum LockStrength {
+    KeyShare,
+    Share,
+    NoKeyUpdate,
+    Update,
+}
+
+/// What to do when a row is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // the names say it
+pub enum LockWait {
+    Wait,
+    NoWait,
+    SkipLocked,
+}
+
+/// One FOR UPDATE clause, for one table scan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LockClause {
+    /// The alias of the scan.
+    pub alias: String,
+    /// How strongly.
+    pub strength: LockStrength,
+    /// What to do when it is locked.
+    pub wait: LockWait,
+}
+
+impl Rel {
+    /// The columns that this relation makes, in order.
+    pub fn columns(&self) -> Vec<ColDef> {
+        match self {
+            Rel::OneRow => Vec::new(),
+            Rel::Values { cols, .. } | Rel::CteRef { cols, .. } => cols.clone(),
+            Rel::Table(scan) => scan.cols.iter().map(|(col, _)| col.clone()).collect(),
+            Rel::Function(scan) => scan.cols.iter().chain(&scan.ordinality).cloned().collect(),
+            Rel::Filter { input, .. }
+            | Rel::Distinct(input)
+            | Rel::DistinctOn { input, .. }
+            | Rel::Sort { input, .. }
+            | Rel::Limit { input, .. }
+            | Rel::Lock { input, .. } => input.columns(),
+            Rel::With { body, .. } => body.columns(),
+            Rel::Project { exprs, .. } => exprs.iter().map(|(col, _)| col.clone()).collect(),
+            Rel::Join(join) => {
+                let mut cols = join.left.columns();
+                cols.extend(join.right.columns());
+                cols
+            }
+            Rel::Aggregate(aggregate) => {
+                let groups = aggregate.groups.iter().map(|(col, _)| col);
+                groups.chain(aggregate.calls.iter().map(|(col, _)| col)).cloned().collect()
+            }
+            Rel::Window(window) => {
+                let mut cols = window.input.columns();
+                cols.extend(window.calls.iter().map(|(col, _)| col.clone()));
+                cols
+            }
+            Rel::SetOp(op) => op.cols.clone(),
+        }
+    }
+}
