@@ -14,6 +14,7 @@
 pub mod catalog;
 pub mod error;
 pub mod functions;
+pub mod pgwire;
 pub mod report;
 pub mod sql;
 
