@@ -108,8 +108,8 @@ impl std::error::Error for SqlError {}
 impl From<ValueError> for SqlError {
     fn from(error: ValueError) -> Self {
         let mut out = SqlError::new(error.sqlstate, error.message);
-        out.0.detail = error.detail;
-        out.0.hint = error.hint;
+        out.0.detail = error.detail.map(String::from);
+        out.0.hint = error.hint.map(String::from);
         out
     }
 }

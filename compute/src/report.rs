@@ -1,9 +1,9 @@
 //! The seam behind which reports run: queries that are not points or short ranges. The compute
 //! knows no DataFusion; the program that links both hands an engine in.
 
+use crate::SqlResult;
 use crate::catalog::TableDef;
 use crate::sql::bound::Query;
-use crate::SqlResult;
 use async_trait::async_trait;
 use shardforge_types::Datum;
 use std::sync::Arc;

@@ -51,7 +51,7 @@ pub enum Datum {
 }
 
 /// One field of a composite value.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RecordField {
     /// The field's type.
     pub ty: PgType,
@@ -125,5 +125,46 @@ impl Datum {
             Datum::Array(array) => array.element.array_type().unwrap_or(oids::ANYARRAY),
             Datum::Record(_) => oids::RECORD,
         })
+    }
+}
+
+/// Whether two values are the same *representation*, as comparing two expression trees needs it.
+/// This is not SQL's equality: nulls are equal here, 1.0 and 1.00 are not. For that see
+/// [`crate::compare`].
+impl PartialEq for Datum {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Datum::Null, Datum::Null) => true,
+            (Datum::Bool(a), Datum::Bool(b)) => a == b,
+            (Datum::Int2(a), Datum::Int2(b)) => a == b,
+            (Datum::Int4(a), Datum::Int4(b)) => a == b,
+            (Datum::Int8(a), Datum::Int8(b)) => a == b,
+            (Datum::Float4(a), Datum::Float4(b)) => a.to_bits() == b.to_bits(),
+            (Datum::Float8(a), Datum::Float8(b)) => a.to_bits() == b.to_bits(),
+            (Datum::Text(a), Datum::Text(b)) => a.as_str() == b.as_str(),
+            (Datum::Char(a), Datum::Char(b)) => a == b,
+            (Datum::Bytea(a), Datum::Bytea(b)) => a == b,
+            (Datum::Date(a), Datum::Date(b)) => a == b,
+            (Datum::Time(a), Datum::Time(b))
+            | (Datum::Timestamp(a), Datum::Timestamp(b))
+            | (Datum::TimestampTz(a), Datum::TimestampTz(b)) => a == b,
+            (Datum::Interval(a), Datum::Interval(b)) => {
+                (a.months, a.days, a.micros) == (b.months, b.days, b.micros)
+            }
+            (Datum::Uuid(a), Datum::Uuid(b)) => a == b,
+            (Datum::Oid(a), Datum::Oid(b)) => a == b,
+            (Datum::Array(a), Datum::Array(b)) => {
+                (a.element, &a.dims) == (b.element, &b.dims) && a.values == b.values
+            }
+            (Datum::Record(a), Datum::Record(b)) => a == b,
+            // The text form shows a numeric's every digit, its scale included.
+            (Datum::Numeric(_), Datum::Numeric(_)) => {
+                let text = |datum| {
+                    crate::text::output_string(datum, PgType::new(oids::NUMERIC), &crate::Settings::default())
+                };
+                text(self) == text(other)
+            }
+            _ => false,
+        }
     }
 }

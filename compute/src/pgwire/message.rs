@@ -176,7 +176,8 @@ struct Body<'a>(&'a [u8]);
 
 impl<'a> Body<'a> {
     fn take(&mut self, len: usize) -> Result<&'a [u8], SqlError> {
-        let (head, rest) = self.0.split_at_checked(len).ok_or_else(|| violation("insufficient data left in message"))?;
+        let (head, rest) =
+            self.0.split_at_checked(len).ok_or_else(|| violation("insufficient data left in message"))?;
         self.0 = rest;
         Ok(head)
     }
@@ -191,12 +192,17 @@ impl<'a> Body<'a> {
     }
 
     fn string(&mut self) -> Result<&'a str, SqlError> {
-        let end = self.0.iter().position(|byte| *byte == 0).ok_or_else(|| violation("invalid string in message"))?;
+        let end = self
+            .0
+            .iter()
+            .position(|byte| *byte == 0)
+            .ok_or_else(|| violation("invalid string in message"))?;
         let text = self.take(end)?;
         self.take(1)?;
         std::str::from_utf8(text).map_err(|e| {
             let at = e.valid_up_to();
-            let bad: Vec<String> = text[at..].iter().take(e.error_len().unwrap_or(1)).map(|b| format!("0x{b:02x}")).collect();
+            let bad: Vec<String> =
+                text[at..].iter().take(e.error_len().unwrap_or(1)).map(|b| format!("0x{b:02x}")).collect();
             SqlError::new(
                 SqlState::CHARACTER_NOT_IN_REPERTOIRE,
                 format!("invalid byte sequence for encoding \"UTF8\": {}", bad.join(" ")),
@@ -209,7 +215,8 @@ impl<'a> Body<'a> {
         match i32::from_be_bytes([len[0], len[1], len[2], len[3]]) {
             -1 => Ok(None),
             len => {
-                let len = usize::try_from(len).map_err(|_| violation("invalid parameter length in bind message"))?;
+                let len = usize::try_from(len)
+                    .map_err(|_| violation("invalid parameter length in bind message"))?;
                 self.take(len).map(Some)
             }
         }

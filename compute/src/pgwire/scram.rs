@@ -103,7 +103,8 @@ impl Exchange {
     pub fn start(verifier: Verifier, client_first: &str, server_nonce: &str) -> Result<Self> {
         let bad = |what: &str| Error::invalid(format!("malformed SCRAM message: {what}"));
         let mut parts = client_first.splitn(3, ',');
-        let (flag, authzid) = (parts.next().unwrap_or_default(), parts.next().ok_or_else(|| bad("no header"))?);
+        let (flag, authzid) =
+            (parts.next().unwrap_or_default(), parts.next().ok_or_else(|| bad("no header"))?);
         let bare = parts.next().ok_or_else(|| bad("no message after the header"))?;
         match flag {
             "n" | "y" => {}
@@ -117,7 +118,8 @@ impl Exchange {
         }
         let mut attributes = bare.split(',');
         attributes.next().and_then(|a| a.strip_prefix("n=")).ok_or_else(|| bad("no user name"))?;
-        let client_nonce = attributes.next().and_then(|a| a.strip_prefix("r=")).ok_or_else(|| bad("no nonce"))?;
+        let client_nonce =
+            attributes.next().and_then(|a| a.strip_prefix("r=")).ok_or_else(|| bad("no nonce"))?;
         let nonce = format!("{client_nonce}{server_nonce}");
         let salt = BASE64_STANDARD.encode(&verifier.salt);
         let server_first = format!("r={nonce},s={salt},i={}", verifier.iterations);
@@ -136,7 +138,8 @@ impl Exchange {
         let bad = |what: &str| Error::invalid(format!("malformed SCRAM message: {what}"));
         let (without_proof, proof) = client_final.rsplit_once(",p=").ok_or_else(|| bad("no proof"))?;
         let mut attributes = without_proof.split(',');
-        let binding = attributes.next().and_then(|a| a.strip_prefix("c=")).ok_or_else(|| bad("no channel binding"))?;
+        let binding =
+            attributes.next().and_then(|a| a.strip_prefix("c=")).ok_or_else(|| bad("no channel binding"))?;
         if BASE64_STANDARD.decode(binding).ok().as_deref() != Some(self.gs2_header.as_bytes()) {
             return Err(bad("the channel binding differs from the first message's"));
         }
@@ -149,7 +152,13 @@ impl Exchange {
             .ok()
             .and_then(|proof| proof.try_into().ok())
             .ok_or_else(|| bad("the proof is not 32 bytes of base64"))?;
-        let message = [self.client_first_bare.as_bytes(), b",", self.server_first.as_bytes(), b",", without_proof.as_bytes()];
+        let message = [
+            self.client_first_bare.as_bytes(),
+            b",",
+            self.server_first.as_bytes(),
+            b",",
+            without_proof.as_bytes(),
+        ];
         let signature = hmac(&self.verifier.stored_key, &message);
         let mut client_key = proof;
         client_key.iter_mut().zip(signature).for_each(|(byte, mask)| *byte ^= mask);
@@ -171,13 +180,17 @@ mod tests {
         let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let verifier = Verifier::new("pencil", &salt, 4096);
         let exchange =
-            Exchange::start(verifier, "n,,n=user,r=rOprNGfwEbeRWgbNEkqO", "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0").unwrap();
+            Exchange::start(verifier, "n,,n=user,r=rOprNGfwEbeRWgbNEkqO", "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")
+                .unwrap();
         assert_eq!(
             exchange.server_first(),
             "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
         );
         let last = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
-        assert_eq!(exchange.finish(last).unwrap().as_deref(), Some("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="));
+        assert_eq!(
+            exchange.finish(last).unwrap().as_deref(),
+            Some("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+        );
         let wrong = last.replace("p=dH", "p=eH");
         assert_eq!(exchange.finish(&wrong).unwrap(), None);
         assert!(exchange.finish(&last.replace("c=biws", "c=eSws")).is_err());

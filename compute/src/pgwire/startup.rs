@@ -62,7 +62,11 @@ pub fn parse(packet: &[u8]) -> Result<Startup, SqlError> {
         code if code >> 16 == 3 => parameters(&packet[4..], (code & 0xffff) as u16).map(Startup::Session),
         code => Err(SqlError::new(
             SqlState::FEATURE_NOT_SUPPORTED,
-            format!("unsupported frontend protocol {}.{}: server supports 3.0 to 3.0", code >> 16, code & 0xffff),
+            format!(
+                "unsupported frontend protocol {}.{}: server supports 3.0 to 3.0",
+                code >> 16,
+                code & 0xffff
+            ),
         )),
     }
 }
@@ -70,11 +74,13 @@ pub fn parse(packet: &[u8]) -> Result<Startup, SqlError> {
 fn parameters(mut body: &[u8], minor_version: u16) -> Result<Parameters, SqlError> {
     let mut out = Parameters { minor_version, ..Parameters::default() };
     let mut string = || -> Result<String, SqlError> {
-        let end = body.iter().position(|byte| *byte == 0).ok_or_else(|| {
-            violation("invalid startup packet layout: expected terminator as last byte")
+        let end = body
+            .iter()
+            .position(|byte| *byte == 0)
+            .ok_or_else(|| violation("invalid startup packet layout: expected terminator as last byte"))?;
+        let text = std::str::from_utf8(&body[..end]).map_err(|_| {
+            SqlError::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, "the startup packet is not UTF-8")
         })?;
-        let text = std::str::from_utf8(&body[..end])
-            .map_err(|_| SqlError::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, "the startup packet is not UTF-8"))?;
         body = &body[end + 1..];
         Ok(text.to_string())
     };
@@ -163,7 +169,10 @@ fn options(text: &str) -> Result<Vec<(String, String)>, SqlError> {
             ));
         };
         let (name, value) = pair.split_once('=').ok_or_else(|| {
-            SqlError::new(SqlState::SYNTAX_ERROR, format!("option \"{pair}\" in the startup packet has no value"))
+            SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                format!("option \"{pair}\" in the startup packet has no value"),
+            )
         })?;
         out.push((name.replace('-', "_").to_lowercase(), value.to_string()));
     }
@@ -195,7 +204,8 @@ mod tests {
         assert_eq!((named.database.as_str(), named.branch.as_deref()), ("app", Some("dev")));
         let escaped = session(&[("user", "ann"), ("database", "a@@b")]);
         assert_eq!((escaped.database.as_str(), escaped.branch), ("a@b", None));
-        let option = session(&[("user", "ann"), ("options", "-c shardforge.branch=dev -c a\\ b=1 --time-zone=UTC")]);
+        let option =
+            session(&[("user", "ann"), ("options", "-c shardforge.branch=dev -c a\\ b=1 --time-zone=UTC")]);
         assert_eq!(option.branch.as_deref(), Some("dev"));
         let settings = [("a b".to_string(), "1".to_string()), ("time_zone".to_string(), "UTC".to_string())];
         assert_eq!(option.settings, settings);

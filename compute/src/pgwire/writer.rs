@@ -264,7 +264,10 @@ impl Writer {
     }
 
     /// CopyData; `line` writes the bytes.
-    pub fn copy_data(&mut self, line: impl FnOnce(&mut Vec<u8>) -> Result<(), SqlError>) -> Result<(), SqlError> {
+    pub fn copy_data(
+        &mut self,
+        line: impl FnOnce(&mut Vec<u8>) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
         let mark = self.buffer.len();
         self.begin(b'd');
         if let Err(error) = line(&mut self.buffer) {

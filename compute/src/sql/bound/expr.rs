@@ -237,7 +237,9 @@ impl Expr {
             | ExprKind::MinMax { args, .. }
             | ExprKind::Array { elements: args, .. }
             | ExprKind::Row(args) => args.iter().for_each(visit),
-            ExprKind::Distinct { args, .. } | ExprKind::ScalarArray { args, .. } => args.iter().for_each(visit),
+            ExprKind::Distinct { args, .. } | ExprKind::ScalarArray { args, .. } => {
+                args.iter().for_each(visit)
+            }
             ExprKind::NullIf { args, .. } => args.iter().for_each(visit),
             ExprKind::Case { operand, arms, otherwise } => {
                 operand.iter().for_each(|e| visit(e));
