@@ -1,1 +1,7 @@
-//! Part of ShardForge.
+//! A compute's memory of one branch: recent writes over cached pages.
+
+mod batch;
+mod need;
+
+pub use batch::{RowBatch, RowBytes};
+pub use need::PageNeed;
