@@ -17,5 +17,6 @@ pub mod functions;
 pub mod pgwire;
 pub mod report;
 pub mod sql;
+pub mod txn;
 
 pub use error::{SqlError, SqlResult};
