@@ -1,1 +1,3 @@
-//! Part of ShardForge.
+//! Safekeepers: Raft groups that make each commit durable, and feed it to everyone.
+
+pub mod log;
