@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use shardforge_common::disk::{Disk, OpenMode};
-use shardforge_common::{Error, Result};
+use shardforge_common::{Error, Result, task};
 use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
@@ -65,8 +65,7 @@ impl LocalFolder {
         prepare().map_err(|e| {
             Error::unavailable(format!("cannot open the object store {}", root.display())).with_source(e)
         })?;
-        let inner =
-            Inner { disk, root, next_temporary: AtomicU64::new(0), made: Mutex::new(HashSet::new()) };
+        let inner = Inner { disk, root, next_temporary: AtomicU64::new(0), made: Mutex::new(HashSet::new()) };
         Ok(LocalFolder { inner: Arc::new(inner) })
     }
 
@@ -76,7 +75,7 @@ impl LocalFolder {
         work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let inner = Arc::clone(&self.inner);
-        match tokio::task::spawn_blocking(move || work(&inner)).await {
+        match task::spawn_blocking("object store", move || work(&inner)).await {
             Ok(result) => result,
             Err(e) => Err(Error::internal("disk work of the object store died").with_source(e)),
         }
@@ -176,7 +175,8 @@ impl Inner {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 let range = range.unwrap_or_default();
                 let file = self.file(path);
-                Err(Error::corrupt(format!("{} ends before byte {}", file.display(), range.end)).with_source(e))
+                Err(Error::corrupt(format!("{} ends before byte {}", file.display(), range.end))
+                    .with_source(e))
             }
             Err(e) => Err(self.error("reading", path, e)),
         }
@@ -186,7 +186,9 @@ impl Inner {
     fn walk(&self, folder: &ObjectPath, found: &mut Vec<ObjectMeta>) -> Result<()> {
         let names = match self.disk.read_dir(&self.file(folder)) {
             Ok(names) => names,
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(());
+            }
             Err(e) => return Err(self.error("listing", folder, e)),
         };
         for (name, is_folder) in names {

@@ -17,7 +17,9 @@ impl ObjectPath {
         let path = path.into();
         match path.split('/').find(|segment| !is_segment(segment)) {
             None => Ok(ObjectPath(path)),
-            Some(bad) => Err(Error::invalid(format!("\"{bad}\" in \"{path}\" cannot be part of an object's path"))),
+            Some(bad) => {
+                Err(Error::invalid(format!("\"{bad}\" in \"{path}\" cannot be part of an object's path")))
+            }
         }
     }
 

@@ -85,10 +85,14 @@ mod tests {
 
     #[test]
     fn the_layout_is_the_designs() {
-        let b = BranchRef { tenant: TenantId::from_bytes([0xaa; 16]), branch: BranchId::from_bytes([0xbb; 16]) };
+        let b =
+            BranchRef { tenant: TenantId::from_bytes([0xaa; 16]), branch: BranchId::from_bytes([0xbb; 16]) };
         let (t, h) = ("a".repeat(32), "b".repeat(32));
         let slots = SlotRange { first: 0, last: 0x3fff };
-        assert_eq!(manifests(b, slots).as_str(), format!("tenants/{t}/branches/{h}/shards/0000-3fff/manifests"));
+        assert_eq!(
+            manifests(b, slots).as_str(),
+            format!("tenants/{t}/branches/{h}/shards/0000-3fff/manifests")
+        );
         assert_eq!(layers(b, slots).as_str(), format!("tenants/{t}/branches/{h}/shards/0000-3fff/layers"));
         let segment = wal_segment(b, Lsn(7), Lsn(u64::MAX));
         assert_eq!(segment.name(), "00000000000000000007-18446744073709551615");
