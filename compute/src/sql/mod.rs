@@ -109,7 +109,11 @@ pub fn bind_default(text: &str, ty: PgType, column: &str, ctx: &BindContext<'_>)
 
 /// Binds the source text of a CHECK constraint: a boolean over all columns of the table, with the
 /// name of each in it and its position.
-pub fn bind_check(text: &str, table: &Arc<TableDef>, ctx: &BindContext<'_>) -> SqlResult<(Expr, Vec<(ColDef, usize)>)> {
+pub fn bind_check(
+    text: &str,
+    table: &Arc<TableDef>,
+    ctx: &BindContext<'_>,
+) -> SqlResult<(Expr, Vec<(ColDef, usize)>)> {
     let _ = (text, table, ctx);
     Err(SqlError::not_supported("the binder"))
 }
