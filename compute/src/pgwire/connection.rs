@@ -1,1 +1,259 @@
-//! Part of the connection.
+//! One connection after its start: messages in, answers out, and the skipping after an error.
+
+use super::message::{self, Frontend};
+use super::writer::{Severity, Writer};
+use crate::session::Session;
+use crate::{SqlError, SqlResult};
+use shardforge_types::SqlState;
+use std::io;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// The output buffer is sent when it has grown past this while rows stream, in bytes.
+const FLUSH_ABOVE: usize = 64 * 1024;
+/// How much the input buffer grows by when a message does not fit, in bytes.
+const READ_STEP: usize = 16 * 1024;
+
+/// Bytes from the client, of which whole messages are borrowed.
+#[derive(Debug)]
+pub struct Reader {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Reader {
+    fn new() -> Self {
+        Self { buffer: vec![0; READ_STEP], start: 0, end: 0 }
+    }
+
+    fn whole_message(&self) -> SqlResult<Option<usize>> {
+        let ready = &self.buffer[self.start..self.end];
+        Ok(message::message_len(ready)?.filter(|len| *len <= ready.len()))
+    }
+
+    /// Makes room for more input, moving what is left to the front.
+    fn room(&mut self) {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            if self.buffer.len() > 1 << 20 {
+                self.buffer = vec![0; READ_STEP];
+            }
+        }
+        if self.end == self.buffer.len() {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            // Grown by what has come, never by what a length field promises.
+            let grown = self.buffer.len().max(READ_STEP) + self.buffer.len() / 2;
+            if self.end > self.buffer.len() / 2 {
+                self.buffer.resize(grown, 0);
+            }
+        }
+    }
+}
+
+/// A client's socket with its two buffers.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    reader: Reader,
+    /// Where answers are written.
+    pub writer: Writer,
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+pub enum Ended {
+    /// The client said good-bye, or went away.
+    ByClient,
+    /// The socket failed.
+    Broken(io::Error),
+    /// The protocol was broken, or the server stops: the client is told, then the socket is closed.
+    Fatal(SqlError),
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        Ended::Broken(error)
+    }
+}
+
+impl Wire {
+    /// Takes a connected socket.
+    pub fn new(stream: TcpStream) -> Self {
+        Self { stream, reader: Reader::new(), writer: Writer::default() }
+    }
+
+    /// Sends what is buffered.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        if !self.writer.pending().is_empty() {
+            self.stream.write_all(self.writer.pending()).await?;
+            self.writer.clear();
+        }
+        Ok(())
+    }
+
+    /// Sends what is buffered when it is much: between rows of a large result.
+    pub async fn flush_if_large(&mut self) -> io::Result<()> {
+        if self.writer.pending().len() >= FLUSH_ABOVE { self.flush().await } else { Ok(()) }
+    }
+
+    /// Waits until a whole message is in the buffer.
+    pub async fn wait(&mut self) -> Result<(), Ended> {
+        while self.reader.whole_message().map_err(Ended::Fatal)?.is_none() {
+            self.reader.room();
+            let reader = &mut self.reader;
+            let read = self.stream.read(&mut reader.buffer[reader.end..]).await?;
+            if read == 0 {
+                return Err(Ended::ByClient);
+            }
+            reader.end += read;
+        }
+        Ok(())
+    }
+
+    /// The message that [`Wire::wait`] has waited for, and the writer for its answer. The message
+    /// is consumed: the next call gives the next one.
+    pub fn take(&mut self) -> SqlResult<(Frontend<'_>, &mut Writer)> {
+        let len = self.reader.whole_message()?.expect("the caller has waited for a message");
+        let start = self.reader.start;
+        self.reader.start += len;
+        Ok((message::parse(&self.reader.buffer[start..start + len])?, &mut self.writer))
+    }
+
+    /// Reads a start-up packet, which has a length but no tag; `None` at the end of input.
+    pub async fn startup_packet(&mut self) -> Result<Option<Vec<u8>>, Ended> {
+        let mut len = [0; 4];
+        match self.stream.read_exact(&mut len).await {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other?,
+        };
+        let len = u32::from_be_bytes(len) as usize;
+        if !(8..=super::startup::MAX_STARTUP_LEN).contains(&len) {
+            return Err(Ended::Fatal(message::violation("invalid length of startup packet")));
+        }
+        let mut packet = vec![0; len - 4];
+        self.stream.read_exact(&mut packet).await?;
+        Ok(Some(packet))
+    }
+
+    /// Sends bytes that are no message: the answer to a request for encryption.
+    pub async fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+}
+
+/// Serves a session until it ends. Returns why.
+pub async fn serve(wire: &mut Wire, session: &mut Session) -> Ended {
+    let ended = match run(wire, session).await {
+        Ok(never) => match never {},
+        Err(ended) => ended,
+    };
+    if let Ended::Fatal(error) = &ended {
+        wire.writer.error(Severity::Fatal, error);
+        // The socket may be gone already; there is nobody left to tell.
+        let _ = wire.flush().await;
+    }
+    session.close().await;
+    ended
+}
+
+async fn run(wire: &mut Wire, session: &mut Session) -> Result<std::convert::Infallible, Ended> {
+    // After an error in the extended protocol, everything up to Sync is skipped.
+    let mut skipping = false;
+    loop {
+        if wire.reader.whole_message().map_err(Ended::Fatal)?.is_none() {
+            wait_idle(wire, session).await?;
+        }
+        match step(wire, session, skipping).await? {
+            Ok(Step::Continue) => {}
+            Ok(Step::Synced) => skipping = false,
+            Err(error) => {
+                session.statement_failed().await;
+                wire.writer.error(Severity::Error, &error);
+                skipping = true;
+            }
+        }
+    }
+}
+
+/// Waits for the next message while no statement runs; the server's shutdown and the session's idle
+/// timeouts end the wait.
+async fn wait_idle(wire: &mut Wire, session: &mut Session) -> Result<(), Ended> {
+    tokio::select! {
+        biased;
+        done = wire.wait() => done,
+        error = session.until_terminated() => Err(Ended::Fatal(error)),
+    }
+}
+
+enum Step {
+    Continue,
+    Synced,
+}
+
+/// Takes one message. The outer error ends the connection, the inner one is told to the client.
+async fn step(wire: &mut Wire, session: &mut Session, skipping: bool) -> Result<SqlResult<Step>, Ended> {
+    let (message, writer) = wire.take().map_err(Ended::Fatal)?;
+    if skipping && !matches!(message, Frontend::Sync | Frontend::Terminate) {
+        return Ok(Ok(Step::Continue));
+    }
+    let done = match message {
+        Frontend::Query(text) => {
+            let text = text.to_owned();
+            session.simple_query(&text, wire).await?;
+            wire.writer.ready(session.status());
+            wire.flush().await?;
+            return Ok(Ok(Step::Continue));
+        }
+        Frontend::Parse { name, text, types } => match session.parse(name, text, types).await {
+            Ok(()) => {
+                writer.parse_complete();
+                Ok(())
+            }
+            Err(error) => Err(error),
+        },
+        Frontend::Bind(bind) => session.bind(&bind).map(|()| writer.bind_complete()),
+        Frontend::DescribeStatement(name) => session.describe_statement(name, writer).await,
+        Frontend::DescribePortal(name) => session.describe_portal(name, writer).await,
+        Frontend::Execute { portal, max_rows } => {
+            let portal = portal.to_owned(); // nearly always empty, which allocates nothing
+            session.execute(&portal, max_rows, wire).await?
+        }
+        Frontend::CloseStatement(name) => {
+            session.close_statement(name);
+            writer.close_complete();
+            Ok(())
+        }
+        Frontend::ClosePortal(name) => {
+            session.close_portal(name);
+            writer.close_complete();
+            Ok(())
+        }
+        Frontend::Flush => {
+            wire.flush().await?;
+            Ok(())
+        }
+        Frontend::Sync => {
+            if let Err(error) = session.sync().await {
+                wire.writer.error(Severity::Error, &error);
+            }
+            session.write_notices(&mut wire.writer);
+            wire.writer.ready(session.status());
+            wire.flush().await?;
+            return Ok(Ok(Step::Synced));
+        }
+        // Left over from a COPY that has failed: ignored, as the protocol says.
+        Frontend::CopyData(_) | Frontend::CopyDone | Frontend::CopyFail(_) => Ok(()),
+        Frontend::Password(_) => Err(message::violation("unexpected password message")),
+        Frontend::Terminate => return Err(Ended::ByClient),
+    };
+    session.write_notices(&mut wire.writer);
+    Ok(done.map(|()| Step::Continue))
+}
+
+/// 57P01: the server stops.
+pub fn shutting_down() -> SqlError {
+    SqlError::new(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
+}
