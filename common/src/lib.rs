@@ -13,6 +13,7 @@
 //! 4. A pageserver folds them into [`page::Page`]s, which computes read and cache.
 
 pub mod clock;
+pub mod config;
 pub mod disk;
 pub mod error;
 pub mod file_header;
