@@ -16,5 +16,6 @@
 //!    be answered at (R1).
 //! 2. The pageserver answers with a [`shardforge_common::page::Page`] that covers the key.
 
+pub mod control;
 pub mod page;
 pub mod wal;
