@@ -168,3 +168,188 @@ impl PartialEq for Datum {
         }
     }
 }
+
+/// Values to test with.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::array::ArrayDim;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// Whether two values are the same in everything, which is more than being equal.
+    pub(crate) fn identical(a: &Datum, b: &Datum) -> bool {
+        match (a, b) {
+            (Datum::Float4(a), Datum::Float4(b)) => a.to_bits() == b.to_bits(),
+            (Datum::Float8(a), Datum::Float8(b)) => a.to_bits() == b.to_bits(),
+            (Datum::Interval(a), Datum::Interval(b)) => a.identical(b),
+            (Datum::Numeric(a), Datum::Numeric(b)) => a.to_string() == b.to_string(),
+            (Datum::Array(a), Datum::Array(b)) => {
+                a.element == b.element
+                    && a.dims == b.dims
+                    && a.len() == b.len()
+                    && a.values.iter().zip(&b.values).all(|(a, b)| identical(a, b))
+            }
+            (Datum::Record(a), Datum::Record(b)) => {
+                a.len() == b.len()
+                    && a.iter().zip(b.iter()).all(|(a, b)| a.ty == b.ty && identical(&a.value, &b.value))
+            }
+            _ => format!("{a:?}") == format!("{b:?}"),
+        }
+    }
+
+    pub(crate) fn numeric() -> impl Strategy<Value = Numeric> {
+        let digits = prop_oneof![4 => 0usize..8, 2 => 30usize..45, 1 => 60usize..90];
+        let finite = (digits, any::<u64>(), 0u16..20, any::<bool>(), -80i32..80).prop_map(
+            |(count, seed, scale, negative, shift)| {
+                let mut state = seed;
+                let digits: String = (0..count.max(1))
+                    .map(|_| {
+                        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                        char::from(b'0' + ((state >> 33) % 10) as u8)
+                    })
+                    .collect();
+                let (sign, shift) = (if negative { "-" } else { "" }, if seed % 3 == 0 { shift } else { 0 });
+                let text = format!("{sign}{digits}e{}", shift - i32::from(scale));
+                text.parse().unwrap()
+            },
+        );
+        prop_oneof![
+            12 => finite,
+            1 => Just(Numeric::NAN),
+            1 => Just(Numeric::INFINITY),
+            1 => Just(Numeric::NEG_INFINITY),
+        ]
+    }
+
+    fn float() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            any::<f64>(),
+            Just(0.0),
+            Just(-0.0),
+            Just(f64::NAN),
+            Just(f64::INFINITY),
+            Just(f64::NEG_INFINITY),
+            -4.0..4.0
+        ]
+    }
+
+    fn interval() -> impl Strategy<Value = Interval> {
+        let part = |range: std::ops::Range<i64>| prop_oneof![2 => -2i64..3, 1 => range];
+        (part(-1000..1000), part(-40_000..40_000), any::<bool>(), any::<i64>()).prop_map(
+            |(months, days, small, micros)| {
+                let micros = if small { micros % 3 * crate::interval::DAY_MICROS } else { micros };
+                Interval::new(months as i32, days as i32, micros)
+            },
+        )
+    }
+
+    fn text(ty: PgType) -> BoxedStrategy<Datum> {
+        let text = prop_oneof!["[ab ]{0,4}", "\\PC{0,60}"];
+        text.prop_map(move |text| match (ty.oid, ty.char_len()) {
+            (oids::BPCHAR, Some(len)) => {
+                let cut: String = text.chars().take(len as usize).collect();
+                Datum::Text(crate::typmod::pad(&cut, len as usize))
+            }
+            _ => Datum::text(text),
+        })
+        .boxed()
+    }
+
+    fn scalar(ty: PgType) -> BoxedStrategy<Datum> {
+        let small = || prop_oneof![-3i64..4, any::<i64>()];
+        match ty.oid {
+            oids::BOOL => any::<bool>().prop_map(Datum::Bool).boxed(),
+            oids::INT2 => small().prop_map(|v| Datum::Int2(v as i16)).boxed(),
+            oids::INT4 => small().prop_map(|v| Datum::Int4(v as i32)).boxed(),
+            oids::INT8 => small().prop_map(Datum::Int8).boxed(),
+            oids::FLOAT4 => float().prop_map(|v| Datum::Float4(v as f32)).boxed(),
+            oids::FLOAT8 => float().prop_map(Datum::Float8).boxed(),
+            oids::NUMERIC => numeric().prop_map(Datum::Numeric).boxed(),
+            oids::CHAR => any::<u8>().prop_map(Datum::Char).boxed(),
+            oids::BYTEA => vec(prop_oneof![Just(0), Just(0xff), any::<u8>()], 0..60)
+                .prop_map(|v| Datum::Bytea(v.into()))
+                .boxed(),
+            oids::DATE => small().prop_map(|v| Datum::Date(v as i32)).boxed(),
+            oids::TIME => (0..=86_400_000_000i64).prop_map(Datum::Time).boxed(),
+            oids::TIMESTAMP => small().prop_map(Datum::Timestamp).boxed(),
+            oids::TIMESTAMPTZ => small().prop_map(Datum::TimestampTz).boxed(),
+            oids::INTERVAL => interval().prop_map(Datum::Interval).boxed(),
+            oids::UUID => any::<[u8; 16]>().prop_map(Datum::Uuid).boxed(),
+            oids::OID => any::<u32>().prop_map(|v| Datum::Oid(Oid(v))).boxed(),
+            _ => text(ty),
+        }
+    }
+
+    /// A value of a type, sometimes null.
+    pub(crate) fn value(ty: PgType) -> BoxedStrategy<Datum> {
+        let present = if let Some(element) = ty.element() {
+            let element_oid = element.oid;
+            (vec(value(element), 0..4), any::<bool>(), -2i32..3)
+                .prop_map(move |(mut values, two_dimensional, lower)| {
+                    if values.is_empty() {
+                        return Datum::array(element_oid, values);
+                    }
+                    let len = values.len() as i32;
+                    let mut dims = smallvec::smallvec![ArrayDim { len, lower }];
+                    if two_dimensional {
+                        values.extend(values.clone());
+                        dims.insert(0, ArrayDim { len: 2, lower: 1 });
+                    }
+                    Datum::Array(Arc::new(ArrayValue { element: element_oid, dims, values }))
+                })
+                .boxed()
+        } else if ty.oid == oids::RECORD {
+            (value(PgType::TEXT), value(PgType::NUMERIC))
+                .prop_map(|(a, b)| {
+                    Datum::Record(Arc::new([
+                        RecordField { ty: PgType::TEXT, value: a },
+                        RecordField { ty: PgType::NUMERIC, value: b },
+                    ]))
+                })
+                .boxed()
+        } else {
+            scalar(ty)
+        };
+        prop_oneof![1 => Just(Datum::Null), 9 => present].boxed()
+    }
+
+    /// Any type that can be a key.
+    pub(crate) fn any_type() -> impl Strategy<Value = PgType> {
+        let plain = [
+            oids::BOOL,
+            oids::INT2,
+            oids::INT4,
+            oids::INT8,
+            oids::FLOAT4,
+            oids::FLOAT8,
+            oids::NUMERIC,
+            oids::CHAR,
+            oids::BYTEA,
+            oids::DATE,
+            oids::TIME,
+            oids::TIMESTAMP,
+            oids::TIMESTAMPTZ,
+            oids::INTERVAL,
+            oids::UUID,
+            oids::OID,
+            oids::TEXT,
+            oids::VARCHAR,
+            oids::NAME,
+            oids::NUMERIC_ARRAY,
+            oids::TEXT_ARRAY,
+            oids::INT4_ARRAY,
+            oids::FLOAT8_ARRAY,
+            oids::INTERVAL_ARRAY,
+            oids::RECORD,
+        ];
+        let mut types: Vec<PgType> = plain.map(PgType::new).to_vec();
+        types.push(PgType::bpchar(4));
+        proptest::sample::select(types)
+    }
+
+    /// A type and two values of it, often near each other.
+    pub(crate) fn pair() -> impl Strategy<Value = (PgType, Datum, Datum)> {
+        any_type().prop_flat_map(|ty| (Just(ty), value(ty), value(ty)))
+    }
+}
