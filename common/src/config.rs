@@ -22,10 +22,9 @@ impl FromStr for ByteSize {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
-        let number: u64 = text[..digits]
-            .replace('_', "")
-            .parse()
-            .map_err(|_| format!("\"{text}\" is not a size: write a whole number with a unit, such as 64MiB"))?;
+        let number: u64 = text[..digits].replace('_', "").parse().map_err(|_| {
+            format!("\"{text}\" is not a size: write a whole number with a unit, such as 64MiB")
+        })?;
         let unit = match text[digits..].trim() {
             "" | "B" => 1,
             "KiB" | "kB" => 1 << 10,
@@ -196,20 +195,23 @@ impl Config {
                     ))
                 })?;
                 // Checked by itself first, so that an error shows the line.
-                toml::from_str::<Config>(&text)
-                    .map_err(|e| Error::invalid(format!("{}: {}", path.display(), e.to_string().trim_end())))?;
+                toml::from_str::<Config>(&text).map_err(|e| {
+                    Error::invalid(format!("{}: {}", path.display(), e.to_string().trim_end()))
+                })?;
                 text.parse().map_err(|e| Error::invalid(format!("{}: {e}", path.display())))?
             }
         };
         for (name, value) in env {
-            if let Some((section, key)) = Self::keys()
-                .into_iter()
-                .find(|(section, key)| name == format!("SHARDFORGE_{}_{}", section.to_uppercase(), key.to_uppercase()))
-            {
+            if let Some((section, key)) = Self::keys().into_iter().find(|(section, key)| {
+                name == format!("SHARDFORGE_{}_{}", section.to_uppercase(), key.to_uppercase())
+            }) {
                 let value = scalar(&value);
                 let entry = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
                 let mut probe = toml::Table::new();
-                probe.insert(section.to_string(), toml::Value::Table([(key.to_string(), value.clone())].into_iter().collect()));
+                probe.insert(
+                    section.to_string(),
+                    toml::Value::Table([(key.to_string(), value.clone())].into_iter().collect()),
+                );
                 // A number may be wanted as text (a password of digits), so the other form is tried too.
                 let fits = |probe: &toml::Table| Config::deserialize(toml::Value::Table(probe.clone()));
                 let value = match fits(&probe) {
@@ -219,8 +221,13 @@ impl Config {
                             toml::Value::String(text) => text.clone(),
                             other => other.to_string(),
                         });
-                        probe.insert(section.to_string(), toml::Value::Table([(key.to_string(), text.clone())].into_iter().collect()));
-                        fits(&probe).map_err(|_| Error::invalid(format!("{name}: {}", first.to_string().trim_end())))?;
+                        probe.insert(
+                            section.to_string(),
+                            toml::Value::Table([(key.to_string(), text.clone())].into_iter().collect()),
+                        );
+                        fits(&probe).map_err(|_| {
+                            Error::invalid(format!("{name}: {}", first.to_string().trim_end()))
+                        })?;
                         text
                     }
                 };
@@ -244,7 +251,9 @@ impl Config {
     pub fn check(&self) -> Result<()> {
         let at_least = |key: &str, value: u64, least: u64| {
             if value < least {
-                return Err(Error::invalid(format!("{key} = {value} is too small: at least {least} is needed")));
+                return Err(Error::invalid(format!(
+                    "{key} = {value} is too small: at least {least} is needed"
+                )));
             }
             Ok(())
         };
@@ -252,7 +261,9 @@ impl Config {
         at_least("pageserver.memtable_bytes", self.pageserver.memtable_bytes.0, 16 << 10)?;
         at_least("pageserver.page_bytes", self.pageserver.page_bytes.0, 512)?;
         if self.pageserver.page_bytes.0 > 32 << 10 {
-            return Err(Error::invalid("pageserver.page_bytes is too large: at most 32KiB, as no page may exceed 64KiB"));
+            return Err(Error::invalid(
+                "pageserver.page_bytes is too large: at most 32KiB, as no page may exceed 64KiB",
+            ));
         }
         at_least("compute.cache_bytes", self.compute.cache_bytes.0, 256 << 10)?;
         at_least("compute.transaction_bytes", self.compute.transaction_bytes.0, 64 << 10)?;
@@ -277,7 +288,11 @@ mod tests {
     use super::*;
 
     fn env(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
-        pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect::<Vec<_>>().into_iter()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     #[test]
@@ -291,7 +306,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE_NAME);
         std::fs::write(&path, "[sql]\nlisten = \"127.0.0.1:1\"\nmax_connections = 7\n").unwrap();
-        let set = [("SHARDFORGE_SQL_LISTEN", "127.0.0.1:2"), ("SHARDFORGE_SQL_PASSWORD", "123"), ("OTHER", "x")];
+        let set =
+            [("SHARDFORGE_SQL_LISTEN", "127.0.0.1:2"), ("SHARDFORGE_SQL_PASSWORD", "123"), ("OTHER", "x")];
         let config = Config::load(Some(&path), env(&set)).unwrap();
         assert_eq!((config.sql.listen.port(), config.sql.max_connections), (2, 7));
         assert_eq!(config.sql.password, "123");

@@ -12,10 +12,12 @@
 //! 4. COMMIT sends checks and mutations to the log's leader.
 
 pub mod catalog;
+pub mod copy;
 pub mod error;
 pub mod functions;
 pub mod pgwire;
 pub mod report;
+pub mod session;
 pub mod sql;
 pub mod txn;
 

@@ -11,4 +11,6 @@ pub use error::{TxnError, TxnErrorKind};
 pub use locks::{LockGrant, LockMode, LockNeed, LockWait};
 pub use need::{Interrupt, Need};
 pub use shardforge_cache::{PageNeed, RowBatch, RowBytes};
-pub use transaction::{Checked, Committed, IsolationLevel, RangeNext, RangeRead, Savepoint, Txn, TxnOptions, Visibility};
+pub use transaction::{
+    Checked, Committed, IsolationLevel, RangeNext, RangeRead, Savepoint, Txn, TxnOptions, Visibility,
+};
