@@ -1,24 +1,58 @@
 //! PostgreSQL's functions and operators over values, a family to a file, found by `pg_proc` OID.
+//!
+//! A function here is a pure body over [`shardforge_types::Datum`]s: what it needs of its session it
+//! takes from an [`EvalContext`], what it needs to know of its call from a [`Call`]. Both executors call
+//! the same bodies, so that `1/0` means the same in a payment and in a report.
+//!
+//! # From a call to its body
+//!
+//! 1. The binder resolves a name to a `pg_proc` OID; arguments have exactly the declared types.
+//! 2. [`scalar`], [`set`] and [`aggregate`] find the body, once, when a plan is made. `None` is a function
+//!    of PostgreSQL's that is not built: 0A000 with its name.
+//! 3. [`ScalarFunction::call`] answers null for a strict function with a null argument, else runs the body.
+//!
+//! # Invariants
+//!
+//! 1. A body's result, value or error, is PostgreSQL 15's for the same arguments.
+//! 2. A function that is [`Volatility::Immutable`] reads nothing but its arguments.
+//! 3. Bodies do not panic, whatever the values: arguments of another form are XX000.
+//!
+//! What is not here: names, overloads and casts between types (the binder's), and functions over whole
+//! queries.
 
-use shardforge_types::Oid;
+mod aggregates;
+mod args;
+mod call;
+mod catalog_access;
+mod registry;
+pub mod text_io;
 
-/// What a function may ask of its session, fixed when a statement starts.
-#[derive(Debug, Clone)]
-pub struct EvalContext {
-    /// Start of the transaction: `now()`. Microseconds since 2000-01-01 UTC.
-    pub transaction_time: i64,
-    /// Start of the statement.
-    pub statement_time: i64,
-    /// The session's time zone, by its IANA name.
-    pub time_zone: String,
-    /// `current_user`.
-    pub user: String,
-    /// `current_database()`.
-    pub database: String,
-    /// Its OID.
-    pub database_oid: Oid,
-    /// `search_path`, resolved to schemas that exist.
-    pub search_path: Vec<String>,
-    /// `pg_backend_pid()`.
-    pub backend_pid: i32,
-}
+mod array;
+mod bytea;
+mod cast;
+mod catalog_info;
+mod compare;
+mod datetime;
+mod datetime_format;
+mod float;
+mod format;
+mod int;
+mod math;
+mod number_format;
+mod numeric;
+mod pattern;
+mod privileges;
+mod regex;
+mod session;
+mod sets;
+mod text;
+
+pub use aggregates::{Accumulator, AggregateCallInfo, AggregateFunction};
+pub use call::{
+    Call, EvalContext, ScalarBody, ScalarFunction, SessionAccess, SessionInfo, SetBody, SetFunction, SetRows,
+    Volatility,
+};
+pub use catalog_access::{
+    CatalogAccess, ConstraintInfo, ConstraintKind, ObjectClass, RelationInfo, RelationKind,
+};
+pub use registry::{aggregate, is_volatile, scalar, scalars, set};

@@ -1,0 +1,6 @@
+//! In the making.
+
+use super::call::ScalarFunction;
+
+/// The functions of this file.
+pub(super) const FUNCTIONS: &[ScalarFunction] = &[];
