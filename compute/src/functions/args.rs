@@ -165,6 +165,19 @@ pub(super) fn wrong_arguments(args: &[Datum]) -> SqlError {
 /// A body over typed arguments: `body!(|a: i32, b: i32| a.checked_add(b))`, or with the call,
 /// `body!(call |a: i32| ...)`. The result is anything that [`Ret`] knows.
 macro_rules! body {
+    (|| $body:expr) => {
+        body!(_call || $body)
+    };
+    ($call:ident || $body:expr) => {
+        |args: &[shardforge_types::Datum],
+         $call: &crate::functions::Call<'_>|
+         -> crate::SqlResult<shardforge_types::Datum> {
+            if !args.is_empty() {
+                return Err(crate::functions::args::wrong_arguments(args));
+            }
+            crate::functions::args::Ret::ret($body)
+        }
+    };
     (|$($arg:ident: $ty:ty),* $(,)?| $body:expr) => {
         body!(_call |$($arg: $ty),*| $body)
     };
