@@ -35,6 +35,11 @@ impl Text {
         Ok(Self::inline(&bytes).unwrap_or(Text(Repr::Shared(bytes))))
     }
 
+    /// Shares the memory of `owner`, of which the text is a slice; short text is copied.
+    pub fn from_shared(owner: &Bytes, text: &str) -> Self {
+        Self::inline(text.as_bytes()).unwrap_or_else(|| Text(Repr::Shared(owner.slice_ref(text.as_bytes()))))
+    }
+
     fn inline(from: &[u8]) -> Option<Self> {
         let mut bytes = [0; INLINE_LEN];
         bytes.get_mut(..from.len())?.copy_from_slice(from);
