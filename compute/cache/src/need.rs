@@ -18,5 +18,5 @@ pub struct PageNeed {
     /// Whether only a page at exactly the snapshot will do (R2).
     pub exact: bool,
     /// For a range read, where it ends: more pages may be fetched ahead.
-    pub scan_end: Option<Option<Bytes>>,
+    pub scan_end: Option<Bytes>,
 }

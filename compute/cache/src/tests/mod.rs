@@ -1,0 +1,3 @@
+//! The cache against a model that remembers every version.
+
+mod model;
