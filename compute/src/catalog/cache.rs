@@ -1,0 +1,131 @@
+//! Catalogs in memory, by the version of the schema they were made at.
+//!
+//! Each schema change of a database writes its version row with a value that no other change has. So
+//! a catalog is valid for exactly the snapshots that read the same version, whichever LSN they stand at, an
+//! `AS OF` of last week included; and whether a plan is still valid is one comparison.
+//!
+//! A transaction that changed the schema reads its own version row. Its catalogs are kept too, but only
+//! it sees them: what it commits may stand on top of changes that it did not see, of other tables.
+//!
+//! # Invariants
+//!
+//! 1. Entries without a viewer were made of committed rows alone.
+//! 2. An entry with a viewer serves that transaction at that snapshot only.
+
+use super::access;
+use super::database::{DatabaseCatalog, Rows};
+use super::stored::{RelationRow, Stored, StoredRow, VersionRow, key_of};
+use crate::txn::{Interrupt, Txn, Visibility};
+use crate::{SqlError, SqlResult};
+use parking_lot::Mutex;
+use shardforge_common::mutation::Aspects;
+use shardforge_common::{Lsn, TxnId};
+use shardforge_types::{Oid, SqlState};
+use std::sync::Arc;
+
+/// How many catalogs are kept: the newest of some databases, and what is read in their past.
+const KEPT: usize = 64;
+
+/// The transaction, and its snapshot, that an entry of uncommitted rows is for.
+type Viewer = Option<(TxnId, Lsn)>;
+
+struct Entry {
+    viewer: Viewer,
+    catalog: Arc<DatabaseCatalog>,
+}
+
+/// The catalogs of one branch on one compute.
+#[derive(Default)]
+pub struct CatalogCache {
+    /// The most recently used last.
+    entries: Mutex<Vec<Entry>>,
+}
+
+impl CatalogCache {
+    /// An empty cache.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The version of a database's schema as the running statement sees it: what plans compare.
+    pub fn version(txn: &mut Txn, database: Oid) -> Result<VersionRow, Interrupt> {
+        let key = key_of::<VersionRow>(&[database.to_datum()]);
+        match txn.get(&key, Visibility::Now)? {
+            Some(row) => Ok(VersionRow::decode(&key, &row.value)?),
+            None => Err(shardforge_common::Error::not_found(format!("database {database} does not exist")).into()),
+        }
+    }
+
+    /// The catalog that the running statement sees, when it is in memory; nothing is awaited.
+    pub fn cached(&self, txn: &mut Txn, database: Oid) -> Result<Option<Arc<DatabaseCatalog>>, Interrupt> {
+        let version = Self::version(txn, database)?;
+        Ok(self.find(&version, viewer(txn, &version)))
+    }
+
+    /// The catalog that the running statement sees.
+    pub async fn load(&self, txn: &mut Txn, database: Oid) -> SqlResult<Arc<DatabaseCatalog>> {
+        let version = access::complete(txn, |txn| Self::version(txn, database)).await.map_err(|error| {
+            if error.sqlstate() == SqlState::UNDEFINED_OBJECT {
+                SqlError::new(SqlState::INVALID_CATALOG_NAME, error.fields().message.clone())
+            } else {
+                error
+            }
+        })?;
+        let viewer = viewer(txn, &version);
+        if let Some(catalog) = self.find(&version, viewer) {
+            return Ok(catalog);
+        }
+        let rows = read_rows(txn, database).await?;
+        let catalog = Arc::new(DatabaseCatalog::assemble(version, rows)?);
+        self.keep(Entry { viewer, catalog: catalog.clone() });
+        Ok(catalog)
+    }
+
+    fn find(&self, version: &VersionRow, viewer: Viewer) -> Option<Arc<DatabaseCatalog>> {
+        let mut entries = self.entries.lock();
+        let at = entries.iter().rposition(|entry| entry.viewer == viewer && entry.catalog.version() == version)?;
+        if at + 1 < entries.len() {
+            let entry = entries.remove(at);
+            entries.push(entry);
+        }
+        entries.last().map(|entry| entry.catalog.clone())
+    }
+
+    fn keep(&self, entry: Entry) {
+        let mut entries = self.entries.lock();
+        // A transaction has one catalog at a time.
+        if let Some((txn, _)) = entry.viewer {
+            entries.retain(|other| other.viewer.is_none_or(|(other, _)| other != txn));
+        }
+        entries.push(entry);
+        if entries.len() > KEPT {
+            entries.remove(0);
+        }
+    }
+}
+
+/// Asks, at every level, that a table's definition is still this one when the transaction commits (C2).
+/// Whoever writes or locks rows of a table, or depends on its schema otherwise, calls it.
+pub fn check_table_version(txn: &mut Txn, database: Oid, table: Oid) {
+    txn.check_key(key_of::<RelationRow>(&[database.to_datum(), table.to_datum()]), Aspects::READ);
+}
+
+fn viewer(txn: &Txn, version: &VersionRow) -> Viewer {
+    (txn.id() == version.txn).then(|| (txn.id(), txn.snapshot()))
+}
+
+async fn read_rows(txn: &mut Txn, database: Oid) -> SqlResult<Rows> {
+    let own = [database.to_datum()];
+    Ok(Rows {
+        databases: access::scan(txn, &[]).await?,
+        roles: access::scan(txn, &[]).await?,
+        namespaces: access::scan(txn, &own).await?,
+        relations: access::scan(txn, &own).await?,
+        columns: access::scan(txn, &own).await?,
+        constraints: access::scan(txn, &own).await?,
+        indexes: access::scan(txn, &own).await?,
+        types: access::scan(txn, &own).await?,
+        descriptions: access::scan(txn, &own).await?,
+        shared_descriptions: access::scan(txn, &[Oid::INVALID.to_datum()]).await?,
+    })
+}

@@ -1,0 +1,92 @@
+//! Definitions written back as SQL, as PostgreSQL's `pg_get_indexdef` and `pg_get_constraintdef` do.
+
+use super::database::DatabaseCatalog;
+use super::stored::{ConstraintRow, IndexRow};
+use shardforge_types::Oid;
+
+/// A name as SQL needs it: quoted when it is not a plain lower-case word.
+pub fn quote_ident(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !crate::sql::is_reserved(name);
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// `CREATE INDEX` for an index of a user's table; `None` when there is no such index.
+pub fn index_definition(catalog: &DatabaseCatalog, oid: Oid) -> Option<String> {
+    let index = catalog.index(oid)?;
+    let relation = catalog.relation(oid)?;
+    let table = catalog.relation(index.table)?;
+    let schema = catalog.namespace_name(table.namespace)?;
+    Some(format!(
+        "CREATE {}INDEX {} ON {}.{} USING btree ({})",
+        if index.unique { "UNIQUE " } else { "" },
+        quote_ident(&relation.name),
+        quote_ident(schema),
+        quote_ident(&table.name),
+        index_columns(catalog, index)
+    ))
+}
+
+fn index_columns(catalog: &DatabaseCatalog, index: &IndexRow) -> String {
+    let columns = index.columns.iter().zip(&index.options).map(|(number, option)| {
+        let mut text = column_name(catalog, index.table, *number);
+        let (desc, nulls_first) = (option & IndexRow::DESC != 0, option & IndexRow::NULLS_FIRST != 0);
+        text.push_str(match (desc, nulls_first) {
+            (false, false) => "",
+            (false, true) => " NULLS FIRST",
+            (true, true) => " DESC",
+            (true, false) => " DESC NULLS LAST",
+        });
+        text
+    });
+    columns.collect::<Vec<_>>().join(", ")
+}
+
+fn column_name(catalog: &DatabaseCatalog, table: Oid, number: i16) -> String {
+    let column = catalog.columns(table).iter().find(|column| column.number == number);
+    column.map_or_else(|| "?".to_owned(), |column| quote_ident(&column.name))
+}
+
+/// A constraint as it stands in CREATE TABLE.
+pub fn constraint_definition(catalog: &DatabaseCatalog, constraint: &ConstraintRow) -> String {
+    let columns = || {
+        let names = constraint.columns.iter().flatten().map(|number| column_name(catalog, constraint.relation, *number));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    match constraint.kind {
+        b'p' => format!("PRIMARY KEY ({})", columns()),
+        b'u' => format!("UNIQUE ({})", columns()),
+        _ => format!("CHECK ({})", parenthesized(constraint.expression.as_deref().unwrap_or_default())),
+    }
+}
+
+/// PostgreSQL writes `CHECK ((a > 0))`: the expression in parentheses of its own.
+fn parenthesized(expression: &str) -> String {
+    let text = expression.trim();
+    if is_enclosed(text) { text.to_owned() } else { format!("({text})") }
+}
+
+/// Whether one pair of parentheses holds the whole text.
+fn is_enclosed(text: &str) -> bool {
+    if !text.starts_with('(') || !text.ends_with(')') {
+        return false;
+    }
+    let (mut depth, mut quote) = (0, None);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') => {
+                depth -= 1;
+                if depth == 0 && at + 1 < text.len() {
+                    return false;
+                }
+            }
+            _ => {}
+        }
+    }
+    depth == 0
+}

@@ -1,0 +1,96 @@
+//! A database's catalog as one session's statement sees it: with a search path and a user.
+
+use super::database::{DatabaseCatalog, PG_CATALOG};
+use super::system;
+use super::TableDef;
+use crate::sql::CatalogLookup;
+use crate::{SqlError, SqlResult};
+use shardforge_types::{Oid, SqlState};
+use std::sync::Arc;
+
+/// The catalog of a statement.
+#[derive(Debug, Clone)]
+pub struct SessionCatalog {
+    catalog: Arc<DatabaseCatalog>,
+    /// The schemas in which names without one are looked up, in order; `pg_catalog` among them.
+    path: Arc<[Oid]>,
+    /// The first schema that the path names and that exists.
+    creation: Option<(Oid, String)>,
+}
+
+impl SessionCatalog {
+    /// With a `search_path` as the setting lists it; `"$user"` is the schema of the user's name, and
+    /// names of schemas that do not exist are passed over.
+    pub fn new<S: AsRef<str>>(catalog: Arc<DatabaseCatalog>, search_path: &[S], user: &str) -> Self {
+        let mut path = Vec::new();
+        let mut creation = None;
+        for name in search_path {
+            let name = if name.as_ref() == "$user" { user } else { name.as_ref() };
+            if let Some(oid) = catalog.namespace_oid(name).filter(|oid| !path.contains(oid)) {
+                path.push(oid);
+                creation.get_or_insert_with(|| (oid, name.to_owned()));
+            }
+        }
+        if !path.contains(&PG_CATALOG) {
+            path.insert(0, PG_CATALOG);
+        }
+        Self { catalog, path: path.into(), creation }
+    }
+
+    /// The database's catalog.
+    pub fn database_catalog(&self) -> &Arc<DatabaseCatalog> {
+        &self.catalog
+    }
+
+    /// The schemas in which names without one are looked up, in order.
+    pub fn path(&self) -> &[Oid] {
+        &self.path
+    }
+
+    /// A relation in one schema.
+    pub fn relation_in(&self, schema: Oid, name: &str) -> Option<Oid> {
+        system::relation_by_name(schema, name).or_else(|| self.catalog.relation_oid(schema, name))
+    }
+
+    /// A relation in a schema, or the first of its name on the path.
+    pub fn find_relation(&self, schema: Option<&str>, name: &str) -> Option<Oid> {
+        match schema {
+            Some(schema) => self.relation_in(self.catalog.namespace_oid(schema)?, name),
+            None => self.path.iter().find_map(|schema| self.relation_in(*schema, name)),
+        }
+    }
+
+    /// A table or catalog by its OID.
+    pub fn table_by_oid(&self, oid: Oid) -> Option<Arc<TableDef>> {
+        system::table(oid).or_else(|| self.catalog.table(oid)).cloned()
+    }
+}
+
+impl CatalogLookup for SessionCatalog {
+    fn table(&self, schema: Option<&str>, name: &str) -> SqlResult<Option<Arc<TableDef>>> {
+        Ok(self.find_relation(schema, name).and_then(|oid| self.table_by_oid(oid)))
+    }
+
+    fn relation(&self, schema: Option<&str>, name: &str) -> SqlResult<Option<Oid>> {
+        Ok(self.find_relation(schema, name))
+    }
+
+    fn schema(&self, name: &str) -> SqlResult<Option<Oid>> {
+        Ok(self.catalog.namespace_oid(name))
+    }
+
+    fn role(&self, name: &str) -> SqlResult<Option<Oid>> {
+        let stored = self.catalog.roles().iter().find(|row| row.name == name).map(|row| row.oid);
+        Ok(stored.or_else(|| system::predefined_role_by_name(name)))
+    }
+
+    fn creation_schema(&self) -> SqlResult<(Oid, String)> {
+        self.creation
+            .clone()
+            .ok_or_else(|| SqlError::new(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in"))
+    }
+
+    fn database(&self) -> &str {
+        self.catalog.name()
+    }
+}
