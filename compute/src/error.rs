@@ -1,5 +1,6 @@
 //! The error a client sees: an SQLSTATE with PostgreSQL's fields.
 
+use crate::txn::{TxnError, TxnErrorKind};
 use shardforge_common::{Error, ErrorKind};
 use shardforge_types::{SqlState, ValueError};
 use std::fmt;
@@ -125,5 +126,21 @@ impl From<Error> for SqlError {
             ErrorKind::Internal => SqlState::INTERNAL_ERROR,
         };
         SqlError::new(state, error.to_string())
+    }
+}
+
+impl From<TxnError> for SqlError {
+    fn from(error: TxnError) -> Self {
+        let state = match error.kind() {
+            TxnErrorKind::Serialization => SqlState::T_R_SERIALIZATION_FAILURE,
+            TxnErrorKind::Deadlock => SqlState::T_R_DEADLOCK_DETECTED,
+            TxnErrorKind::LockNotAvailable => SqlState::LOCK_NOT_AVAILABLE,
+            TxnErrorKind::Cancelled => SqlState::QUERY_CANCELED,
+            TxnErrorKind::ReadOnly => SqlState::READ_ONLY_SQL_TRANSACTION,
+            TxnErrorKind::TooLarge => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            TxnErrorKind::OutcomeUnknown => SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN,
+            TxnErrorKind::Other(kind) => return Error::new(kind, error.message()).into(),
+        };
+        SqlError::new(state, error.message())
     }
 }

@@ -3,7 +3,7 @@
 //! A transaction answers from memory or says what it lacks. The catalog is read when a cache entry is
 //! made and when the schema changes, never on the fast path, so here we simply wait.
 
-use super::stored::{StoredRow, prefix_range, key_of};
+use super::stored::{StoredRow, key_of, prefix_range};
 use crate::txn::{Checked, Interrupt, RangeNext, RangeRead, RowBatch, Txn, Visibility};
 use crate::{SqlError, SqlResult};
 use bytes::Bytes;
@@ -72,19 +72,19 @@ pub(crate) async fn each(
 
 /// Writes a row that does not exist yet. Whoever commits the same key first wins.
 pub(crate) async fn insert<R: StoredRow>(txn: &mut Txn, row: &R) -> SqlResult<()> {
-    let (key, value) = (row.key(), row.value());
+    let (key, value) = (row.key(), row.value()?);
     complete(txn, |txn| txn.insert(key.clone(), value.clone(), Checked::Yes)).await
 }
 
 /// Writes a row that was read.
 pub(crate) async fn update<R: StoredRow>(txn: &mut Txn, row: &R) -> SqlResult<()> {
-    let (key, value) = (row.key(), row.value());
+    let (key, value) = (row.key(), row.value()?);
     complete(txn, |txn| txn.update(key.clone(), value.clone(), Checked::Yes)).await
 }
 
 /// Writes a row whoever else writes it.
 pub(crate) async fn put_unchecked<R: StoredRow>(txn: &mut Txn, row: &R) -> SqlResult<()> {
-    let (key, value) = (row.key(), row.value());
+    let (key, value) = (row.key(), row.value()?);
     complete(txn, |txn| txn.put(key.clone(), value.clone(), Checked::No)).await
 }
 

@@ -8,8 +8,8 @@ use super::access;
 use super::database::PUBLIC;
 use super::ids::first_counters;
 use super::stored::{
-    DatabaseNameRow, DatabaseRow, DescriptionRow, FormatRow, NamespaceNameRow, NamespaceRow, RoleNameRow, RoleRow,
-    VersionRow,
+    DatabaseNameRow, DatabaseRow, DescriptionRow, FormatRow, NamespaceNameRow, NamespaceRow, RoleNameRow,
+    RoleRow, VersionRow,
 };
 use crate::txn::{Branch, Txn, TxnOptions};
 use crate::{SqlError, SqlResult};
@@ -99,8 +99,13 @@ async fn write_first_rows(txn: &mut Txn) -> SqlResult<()> {
         };
         write_database(txn, &database).await?;
         write_public_schema(txn, oid).await?;
-        let description =
-            DescriptionRow { database: Oid::INVALID, class: PG_DATABASE, object: oid, column: 0, text: comment.to_owned() };
+        let description = DescriptionRow {
+            database: Oid::INVALID,
+            class: PG_DATABASE,
+            object: oid,
+            column: 0,
+            text: comment.to_owned(),
+        };
         access::insert(txn, &description).await?;
     }
     Ok(())

@@ -52,7 +52,9 @@ impl CatalogCache {
         let key = key_of::<VersionRow>(&[database.to_datum()]);
         match txn.get(&key, Visibility::Now)? {
             Some(row) => Ok(VersionRow::decode(&key, &row.value)?),
-            None => Err(shardforge_common::Error::not_found(format!("database {database} does not exist")).into()),
+            None => {
+                Err(shardforge_common::Error::not_found(format!("database {database} does not exist")).into())
+            }
         }
     }
 
@@ -83,7 +85,8 @@ impl CatalogCache {
 
     fn find(&self, version: &VersionRow, viewer: Viewer) -> Option<Arc<DatabaseCatalog>> {
         let mut entries = self.entries.lock();
-        let at = entries.iter().rposition(|entry| entry.viewer == viewer && entry.catalog.version() == version)?;
+        let at =
+            entries.iter().rposition(|entry| entry.viewer == viewer && entry.catalog.version() == version)?;
         if at + 1 < entries.len() {
             let entry = entries.remove(at);
             entries.push(entry);

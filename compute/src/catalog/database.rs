@@ -7,12 +7,13 @@
 //!    break this are `Corrupt`, not a panic.
 
 use super::stored::{
-    ColumnRow, ConstraintRow, DatabaseRow, DescriptionRow, IndexRow, NamespaceRow, RelationRow, RoleRow, TypeRow,
-    VersionRow,
+    ColumnRow, ConstraintRow, DatabaseRow, DescriptionRow, IndexRow, NamespaceRow, RelationRow, RoleRow,
+    TypeRow, VersionRow,
 };
 use super::{CheckDef, ColumnDef, IndexDef, IndexKey, TableDef, TableKind};
 use shardforge_common::{Error, Result};
-use shardforge_types::{Datum, Oid, PgType, binary};
+use shardforge_types::row::body::decode_body;
+use shardforge_types::{Datum, Oid, PgType};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -85,7 +86,11 @@ impl DatabaseCatalog {
             name,
             databases: rows.databases,
             roles: rows.roles,
-            relation_names: rows.relations.iter().map(|row| ((row.namespace, row.name.clone()), row.oid)).collect(),
+            relation_names: rows
+                .relations
+                .iter()
+                .map(|row| ((row.namespace, row.name.clone()), row.oid))
+                .collect(),
             namespaces: rows.namespaces.into_iter().map(|row| (row.oid, row)).collect(),
             relations: rows.relations.into_iter().map(|row| (row.oid, row)).collect(),
             columns,
@@ -220,12 +225,16 @@ impl DatabaseCatalog {
 
     /// All comments: catalog, object, column.
     pub fn descriptions(&self) -> impl Iterator<Item = (Oid, Oid, i32, &str)> {
-        self.descriptions.iter().map(|((class, object, column), text)| (*class, *object, *column, text.as_str()))
+        self.descriptions
+            .iter()
+            .map(|((class, object, column), text)| (*class, *object, *column, text.as_str()))
     }
 
     /// Comments on databases and roles, likewise.
     pub fn shared_descriptions(&self) -> impl Iterator<Item = (Oid, Oid, i32, &str)> {
-        self.shared_descriptions.iter().map(|((class, object, column), text)| (*class, *object, *column, text.as_str()))
+        self.shared_descriptions
+            .iter()
+            .map(|((class, object, column), text)| (*class, *object, *column, text.as_str()))
     }
 
     /// A comment.
@@ -306,8 +315,7 @@ impl DatabaseCatalog {
             }
             let ty = PgType::with_typmod(row.type_oid, row.typmod);
             let missing = match &row.missing {
-                Some(bytes) => binary::input(bytes, ty)
-                    .map_err(|error| corrupt("table", table, &format!("a missing value that is none: {}", error.message)))?,
+                Some(body) => decode_body(body, ty)?,
                 None => Datum::Null,
             };
             columns.push(ColumnDef {
@@ -324,11 +332,13 @@ impl DatabaseCatalog {
     }
 
     fn define_index(&self, row: &IndexRow, table: &TableDef, constraint: Option<Oid>) -> Result<IndexDef> {
-        let relation = self.relations.get(&row.oid).ok_or_else(|| corrupt("index", row.oid, "no relation"))?;
+        let relation =
+            self.relations.get(&row.oid).ok_or_else(|| corrupt("index", row.oid, "no relation"))?;
         let key = |(number, option): (&i16, &i16)| {
             let column = usize::try_from(*number - 1).ok().filter(|column| *column < table.columns.len());
             Ok(IndexKey {
-                column: column.ok_or_else(|| corrupt("index", row.oid, "a column that its table does not have"))?,
+                column: column
+                    .ok_or_else(|| corrupt("index", row.oid, "a column that its table does not have"))?,
                 desc: option & IndexRow::DESC != 0,
                 nulls_first: option & IndexRow::NULLS_FIRST != 0,
             })

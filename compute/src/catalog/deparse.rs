@@ -2,15 +2,8 @@
 
 use super::database::DatabaseCatalog;
 use super::stored::{ConstraintRow, IndexRow};
+use crate::functions::text_io::quote_ident;
 use shardforge_types::Oid;
-
-/// A name as SQL needs it: quoted when it is not a plain lower-case word.
-pub fn quote_ident(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !crate::sql::is_reserved(name);
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
-}
 
 /// `CREATE INDEX` for an index of a user's table; `None` when there is no such index.
 pub fn index_definition(catalog: &DatabaseCatalog, oid: Oid) -> Option<String> {
@@ -51,7 +44,11 @@ fn column_name(catalog: &DatabaseCatalog, table: Oid, number: i16) -> String {
 /// A constraint as it stands in CREATE TABLE.
 pub fn constraint_definition(catalog: &DatabaseCatalog, constraint: &ConstraintRow) -> String {
     let columns = || {
-        let names = constraint.columns.iter().flatten().map(|number| column_name(catalog, constraint.relation, *number));
+        let names = constraint
+            .columns
+            .iter()
+            .flatten()
+            .map(|number| column_name(catalog, constraint.relation, *number));
         names.collect::<Vec<_>>().join(", ")
     };
     match constraint.kind {

@@ -96,5 +96,8 @@ impl IdAllocator {
 }
 
 fn exhausted(counter: &Counter) -> SqlError {
-    SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("all numbers for \"{}\" have been used", counter.name))
+    SqlError::new(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        format!("all numbers for \"{}\" have been used", counter.name),
+    )
 }

@@ -1,8 +1,8 @@
 //! A database's catalog as one session's statement sees it: with a search path and a user.
 
+use super::TableDef;
 use super::database::{DatabaseCatalog, PG_CATALOG};
 use super::system;
-use super::TableDef;
 use crate::sql::CatalogLookup;
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Oid, SqlState};
@@ -85,9 +85,9 @@ impl CatalogLookup for SessionCatalog {
     }
 
     fn creation_schema(&self) -> SqlResult<(Oid, String)> {
-        self.creation
-            .clone()
-            .ok_or_else(|| SqlError::new(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in"))
+        self.creation.clone().ok_or_else(|| {
+            SqlError::new(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in")
+        })
     }
 
     fn database(&self) -> &str {

@@ -97,6 +97,11 @@ static DEFINITIONS: &[Definition] = &[
     define("xmloption", "content", Kind::NoEffect, false),
 ];
 
+/// The names of all settings, in PostgreSQL's spelling.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    DEFINITIONS.iter().map(|definition| definition.name)
+}
+
 fn definition(name: &str) -> Option<&'static Definition> {
     DEFINITIONS.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
 }

@@ -1,10 +1,12 @@
 //! Stored rows as keys and values, by the ordinary codecs.
 
+use crate::{SqlError, SqlResult};
 use bytes::Bytes;
 use shardforge_common::key::{prefix_end, storage_prefix};
 use shardforge_common::{Error, Result, StorageId, TxnId};
 use shardforge_types::key::{KeyOrder, decode_key_column, encode_key_column};
-use shardforge_types::{Datum, Oid, PgType, oids};
+use shardforge_types::row::{Cell, MAX_ROW_LEN, RowLayout, RowView, RowWriter};
+use shardforge_types::{Datum, Oid, PgType, SqlState, oids};
 
 /// A field of a stored row: a Rust type with the column type it is stored as.
 pub trait Stored: Sized {
@@ -37,19 +39,39 @@ pub trait StoredRow: Sized {
         key_of::<Self>(&self.key_columns())
     }
 
-    /// Its value.
-    fn value(&self) -> Bytes {
-        encode_value(Self::VALUE, &self.value_columns())
+    /// Its value; 54000 when it does not fit a page.
+    fn value(&self) -> SqlResult<Bytes> {
+        let layout = RowLayout::of_types(Self::VALUE.iter().copied());
+        let mut writer = RowWriter::new();
+        let row = writer.write_unlimited(&layout, &self.value_columns())?;
+        if row.len() > MAX_ROW_LEN {
+            return Err(SqlError::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("a definition of {} bytes is too long, {MAX_ROW_LEN} are possible", row.len()),
+            ));
+        }
+        Ok(Bytes::copy_from_slice(row))
     }
 
     /// The row under a key.
     fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
-        let mut rest = key.get(storage_prefix(Self::STORAGE).len()..).ok_or_else(|| decode_error::<Self>())?;
+        let mut rest =
+            key.get(storage_prefix(Self::STORAGE).len()..).ok_or_else(|| decode_error::<Self>())?;
         let mut columns = Vec::with_capacity(Self::KEY.len());
         for ty in Self::KEY {
             columns.push(decode_key_column(&mut rest, *ty, KeyOrder::ASC)?);
         }
-        let values = decode_value(Self::VALUE, value)?;
+        let layout = RowLayout::of_types(Self::VALUE.iter().copied());
+        let view = RowView::new(value, &layout)?;
+        let mut values = Vec::with_capacity(layout.len());
+        for column in 0..layout.len() {
+            values.push(match view.datum(column)? {
+                Ok(datum) => datum,
+                // Written before the catalog had this field.
+                Err(Cell::Missing) => Datum::Null,
+                Err(_) => return Err(decode_error::<Self>()),
+            });
+        }
         Self::from_columns(&columns, &values).ok_or_else(|| decode_error::<Self>())
     }
 }
@@ -60,10 +82,11 @@ pub(crate) fn key_of<R: StoredRow>(columns: &[Datum]) -> Bytes {
 }
 
 /// The key of columns of these types in a storage.
-pub(crate) fn row_key(storage: StorageId, types: &[PgType], columns: &[Datum]) -> Bytes {
+fn row_key(storage: StorageId, types: &[PgType], columns: &[Datum]) -> Bytes {
     let mut out = storage_prefix(storage).to_vec();
     for (datum, ty) in columns.iter().zip(types) {
-        encode_key_column(&mut out, datum, *ty, KeyOrder::ASC).expect("the catalog's key columns have an order");
+        encode_key_column(&mut out, datum, *ty, KeyOrder::ASC)
+            .expect("the catalog's key columns have an order");
     }
     out.into()
 }
@@ -76,7 +99,7 @@ pub(crate) fn prefix_range<R: StoredRow>(columns: &[Datum]) -> (Bytes, Bytes) {
 }
 
 /// A stored row that is not what its table holds.
-pub(crate) fn decode_error<R: StoredRow>() -> Error {
+fn decode_error<R: StoredRow>() -> Error {
     Error::corrupt(format!("a catalog row of storage {} is not of its form", R::STORAGE))
 }
 

@@ -38,8 +38,8 @@
 mod codec;
 mod rows;
 
-pub use codec::{StoredRow, Stored};
-pub(crate) use codec::{decode_error, key_of, prefix_range, row_key};
+pub use codec::{Stored, StoredRow};
+pub(crate) use codec::{key_of, prefix_range};
 pub use rows::*;
 
 use shardforge_common::StorageId;

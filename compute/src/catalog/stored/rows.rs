@@ -34,6 +34,7 @@ macro_rules! stored_rows {
             }
 
             fn from_columns(key: &[Datum], value: &[Datum]) -> Option<Self> {
+                #[allow(unused_mut, reason = "a table of one row has no key columns")]
                 let (mut key, mut value) = (key.iter(), value.iter());
                 let row = Self {
                     $($key: Stored::from_datum(key.next()?)?,)*
@@ -259,7 +260,7 @@ stored_rows! {
             default_oid: Oid,
             /// DEFAULT, as source text.
             default: Option<String>,
-            /// What rows older than the column have in it, in its type's binary form.
+            /// What rows older than the column have in it, as the body of a row's value.
             missing: Option<Bytes>,
             /// Whether it is dropped.
             dropped: bool,

@@ -28,7 +28,9 @@ fn read(source: &'static builtin::CatalogRows) -> Vec<Vec<Datum>> {
         None => Datum::Null,
         Some(field) => datum(&field, ty, &settings),
     };
-    let row = |fields: Vec<_>| table.columns.iter().zip(fields).map(|(column, field)| value(column.ty, field)).collect();
+    let row = |fields: Vec<_>| {
+        table.columns.iter().zip(fields).map(|(column, field)| value(column.ty, field)).collect()
+    };
     source.iter().map(row).collect()
 }
 

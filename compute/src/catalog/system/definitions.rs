@@ -66,7 +66,8 @@ fn define() -> Definitions {
             let definition = TableDef {
                 oid,
                 schema: namespace,
-                schema_name: if namespace == PG_CATALOG { "pg_catalog" } else { "information_schema" }.to_owned(),
+                schema_name: if namespace == PG_CATALOG { "pg_catalog" } else { "information_schema" }
+                    .to_owned(),
                 name: name.clone(),
                 kind,
                 // Scans of the system's tables never reach storage.

@@ -2,10 +2,10 @@
 
 use super::builtin_rows::builtin_rows;
 use super::rows::{RowBuilder, acl, array, vector};
+use crate::catalog::TableDef;
 use crate::catalog::builtin;
 use crate::catalog::database::DatabaseCatalog;
 use crate::catalog::stored::{ColumnRow, IndexRow, RelationRow};
-use crate::catalog::TableDef;
 use shardforge_types::{Datum, Oid, oids};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -30,7 +30,14 @@ static SHAPES: LazyLock<HashMap<Oid, TypeShape>> = LazyLock::new(|| {
     let at = |name| catalog.column(name).expect("the files have the columns of PostgreSQL 15");
     let [oid, len, by_value, align, storage, collation] =
         ["oid", "typlen", "typbyval", "typalign", "typstorage", "typcollation"].map(at);
-    let shape = |row: &Vec<Datum>| match (&row[oid], &row[len], &row[by_value], &row[align], &row[storage], &row[collation]) {
+    let shape = |row: &Vec<Datum>| match (
+        &row[oid],
+        &row[len],
+        &row[by_value],
+        &row[align],
+        &row[storage],
+        &row[collation],
+    ) {
         (
             Datum::Oid(oid),
             Datum::Int2(len),
@@ -40,7 +47,13 @@ static SHAPES: LazyLock<HashMap<Oid, TypeShape>> = LazyLock::new(|| {
             Datum::Oid(collation),
         ) => Some((
             *oid,
-            TypeShape { len: *len, by_value: *by_value, align: *align, storage: *storage, collation: *collation },
+            TypeShape {
+                len: *len,
+                by_value: *by_value,
+                align: *align,
+                storage: *storage,
+                collation: *collation,
+            },
         )),
         _ => None,
     };
@@ -49,7 +62,8 @@ static SHAPES: LazyLock<HashMap<Oid, TypeShape>> = LazyLock::new(|| {
 
 /// The shape of a type; row types and their arrays are of variable length.
 fn shape(ty: Oid) -> TypeShape {
-    let composite = TypeShape { len: -1, by_value: false, align: b'd', storage: b'x', collation: Oid::INVALID };
+    let composite =
+        TypeShape { len: -1, by_value: false, align: b'd', storage: b'x', collation: Oid::INVALID };
     SHAPES.get(&ty).copied().unwrap_or(composite)
 }
 
@@ -103,7 +117,9 @@ pub(super) fn pg_attribute(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<V
     let mut rows = Vec::new();
     for relation in catalog.relations() {
         match catalog.index(relation.oid) {
-            None => rows.extend(catalog.columns(relation.oid).iter().map(|column| attribute(table, relation.oid, column))),
+            None => rows.extend(
+                catalog.columns(relation.oid).iter().map(|column| attribute(table, relation.oid, column)),
+            ),
             Some(index) => rows.extend(index_attributes(table, catalog, index)),
         }
     }
@@ -133,7 +149,11 @@ fn index_attributes<'a>(
 
 fn attribute(table: &TableDef, relation: Oid, column: &ColumnRow) -> Vec<Datum> {
     let shape = shape(column.type_oid);
-    let name = if column.dropped { format!("........pg.dropped.{}........", column.number) } else { column.name.clone() };
+    let name = if column.dropped {
+        format!("........pg.dropped.{}........", column.number)
+    } else {
+        column.name.clone()
+    };
     let is_array = builtin::type_by_oid(column.type_oid).is_some_and(|entry| entry.is_array);
     RowBuilder::new(table)
         .col("attrelid", relation)
@@ -219,7 +239,9 @@ fn operator_class(ty: Oid) -> Oid {
         let at = |name| catalog.column(name).expect("the files have the columns of PostgreSQL 15");
         let [oid, method, input, default] = ["oid", "opcmethod", "opcintype", "opcdefault"].map(at);
         let class = |row: &Vec<Datum>| match (&row[oid], &row[method], &row[input], &row[default]) {
-            (Datum::Oid(oid), Datum::Oid(BTREE), Datum::Oid(input), Datum::Bool(true)) => Some((*input, *oid)),
+            (Datum::Oid(oid), Datum::Oid(BTREE), Datum::Oid(input), Datum::Bool(true)) => {
+                Some((*input, *oid))
+            }
             _ => None,
         };
         builtin_rows("pg_opclass").iter().filter_map(class).collect()
@@ -259,7 +281,10 @@ pub(super) fn pg_constraint(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<
 
 pub(super) fn pg_type(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
     let function = |name: &str| builtin::procs_by_name(name).first().map_or(Oid::INVALID, |entry| entry.oid);
-    let (record, array) = (["record_in", "record_out", "record_recv", "record_send"], ["array_in", "array_out", "array_recv", "array_send"]);
+    let (record, array) = (
+        ["record_in", "record_out", "record_recv", "record_send"],
+        ["array_in", "array_out", "array_recv", "array_send"],
+    );
     let row = |ty: &crate::catalog::stored::TypeRow| {
         let is_array = ty.kind == b'b';
         let [input, output, receive, send] = (if is_array { array } else { record }).map(function);

@@ -72,7 +72,8 @@ pub(super) fn predefined_roles() -> impl Iterator<Item = &'static Vec<Datum>> {
 
 /// All roles as rows of `pg_authid`, by OID.
 fn all_roles(catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
-    let authid = super::relation_by_name(crate::catalog::database::PG_CATALOG, "pg_authid").and_then(super::table);
+    let authid =
+        super::relation_by_name(crate::catalog::database::PG_CATALOG, "pg_authid").and_then(super::table);
     let authid = authid.expect("pg_authid is one of the built-in relations");
     let mut rows = pg_authid(authid, catalog);
     rows.extend(predefined_roles().cloned());
@@ -81,8 +82,20 @@ fn all_roles(catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
 
 pub(super) fn pg_roles(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
     let row = |role: Vec<Datum>| {
-        let [oid, name, superuser, inherit, create_role, create_db, login, replication, bypass, limit, _, until] =
-            <[Datum; 12]>::try_from(role).expect("pg_authid has twelve columns");
+        let [
+            oid,
+            name,
+            superuser,
+            inherit,
+            create_role,
+            create_db,
+            login,
+            replication,
+            bypass,
+            limit,
+            _,
+            until,
+        ] = <[Datum; 12]>::try_from(role).expect("pg_authid has twelve columns");
         RowBuilder::new(table)
             .col("rolname", name)
             .col("rolsuper", superuser)

@@ -7,6 +7,7 @@ use crate::catalog::builtin;
 use crate::catalog::database::DatabaseCatalog;
 use crate::catalog::stored::ConstraintRow;
 use crate::catalog::{ColumnDef, TableDef, TableKind, bootstrap, deparse};
+use crate::functions::text_io::quote_ident;
 use shardforge_types::oid::{format_type, type_name};
 use shardforge_types::{Datum, Oid, PgType, oids};
 
@@ -22,7 +23,12 @@ pub(super) fn schemata(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<D
             .col("catalog_name", catalog.name())
             .col("schema_name", name)
             .col("schema_owner", role_name(catalog, owner))
-            .nulls(&["default_character_set_catalog", "default_character_set_schema", "default_character_set_name", "sql_path"])
+            .nulls(&[
+                "default_character_set_catalog",
+                "default_character_set_schema",
+                "default_character_set_name",
+                "sql_path",
+            ])
             .finish()
     };
     builtin.into_iter().chain(stored).map(row).collect()
@@ -71,7 +77,9 @@ pub(super) fn views(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<Datu
 
 pub(super) fn columns(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
     let listed = listed(catalog);
-    let all = listed.iter().flat_map(|listed| listed.table.visible_columns().map(move |(_, column)| (listed, column)));
+    let all = listed
+        .iter()
+        .flat_map(|listed| listed.table.visible_columns().map(move |(_, column)| (listed, column)));
     all.map(|(listed, column)| column_row(table, catalog, &listed.table, column)).collect()
 }
 
@@ -115,7 +123,13 @@ fn column_row(table: &TableDef, catalog: &DatabaseCatalog, of: &TableDef, column
         .col("dtd_identifier", column.attnum.to_string())
         .col("is_self_referencing", "NO")
         .col("is_identity", "NO")
-        .nulls(&["identity_generation", "identity_start", "identity_increment", "identity_maximum", "identity_minimum"])
+        .nulls(&[
+            "identity_generation",
+            "identity_start",
+            "identity_increment",
+            "identity_maximum",
+            "identity_minimum",
+        ])
         .col("identity_cycle", "NO")
         .col("is_generated", "NEVER")
         .col("generation_expression", ())
@@ -165,7 +179,9 @@ fn numeric_shape(ty: PgType) -> (Option<i32>, Option<i32>, Option<i32>) {
 fn datetime_precision(ty: PgType) -> Option<i32> {
     match ty.oid {
         oids::DATE => Some(0),
-        oids::TIME | oids::TIMETZ | oids::TIMESTAMP | oids::TIMESTAMPTZ | oids::INTERVAL if ty.typmod < 0 => Some(6),
+        oids::TIME | oids::TIMETZ | oids::TIMESTAMP | oids::TIMESTAMPTZ | oids::INTERVAL if ty.typmod < 0 => {
+            Some(6)
+        }
         oids::TIME | oids::TIMETZ | oids::TIMESTAMP | oids::TIMESTAMPTZ => Some(ty.typmod),
         oids::INTERVAL => Some(if ty.typmod & 0xffff == 0xffff { 6 } else { ty.typmod & 0xffff }),
         _ => None,
@@ -231,7 +247,8 @@ fn constrained_columns<'a>(
         let columns = constraint.columns.iter().flatten().zip(1..);
         columns.filter_map(move |(number, place)| {
             let (schema, table) = table_of(catalog, constraint)?;
-            let column = catalog.columns(constraint.relation).iter().find(|column| column.number == *number)?;
+            let column =
+                catalog.columns(constraint.relation).iter().find(|column| column.number == *number)?;
             Some((constraint, schema, table, column.name.as_str(), place))
         })
     })
@@ -284,11 +301,12 @@ pub(super) fn check_constraints(table: &TableDef, catalog: &DatabaseCatalog) -> 
     for constraint in catalog.constraints().filter(|constraint| constraint.kind == b'c') {
         let Some((schema, _)) = table_of(catalog, constraint) else { continue };
         let definition = deparse::constraint_definition(catalog, constraint);
-        let clause = definition.trim_start_matches("CHECK (").strip_suffix(')').unwrap_or_default().to_owned();
+        let clause =
+            definition.trim_start_matches("CHECK (").strip_suffix(')').unwrap_or_default().to_owned();
         rows.push(row(schema, constraint.name.clone(), clause));
     }
     for (of, column) in not_null_columns(catalog) {
-        let clause = format!("{} IS NOT NULL", deparse::quote_ident(&column.name));
+        let clause = format!("{} IS NOT NULL", quote_ident(&column.name));
         rows.push(row(&of.schema_name, not_null_name(of, column), clause));
     }
     rows

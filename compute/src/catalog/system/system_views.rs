@@ -6,6 +6,7 @@ use super::{definitions, system_tables};
 use crate::catalog::builtin;
 use crate::catalog::database::{DatabaseCatalog, PG_CATALOG};
 use crate::catalog::{TableDef, TableKind, bootstrap, deparse};
+use crate::functions::text_io::quote_ident;
 use shardforge_types::{Datum, Oid};
 
 /// A table or view, the system's or a user's, as the views tell of it.
@@ -35,7 +36,10 @@ pub(super) fn pg_tables(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<
             .col("tablename", &of.name)
             .col("tableowner", role_name(catalog, listed.owner))
             .col("tablespace", ())
-            .col("hasindexes", catalog.indexes_of(of.oid).next().is_some() || system_indexed.contains(&of.oid))
+            .col(
+                "hasindexes",
+                catalog.indexes_of(of.oid).next().is_some() || system_indexed.contains(&of.oid),
+            )
             .col("hasrules", false)
             .col("hastriggers", false)
             .col("rowsecurity", false)
@@ -70,7 +74,8 @@ pub(super) fn pg_indexes(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec
     };
     for row in super::builtin_rows::builtin_rows("pg_index") {
         let (Datum::Oid(index), Datum::Oid(of)) = (&row[0], &row[1]) else { continue };
-        let (Some((_, name)), Some((_, of_name))) = (definitions::relation_name(*index), definitions::relation_name(*of))
+        let (Some((_, name)), Some((_, of_name))) =
+            (definitions::relation_name(*index), definitions::relation_name(*of))
         else {
             continue;
         };
@@ -79,7 +84,9 @@ pub(super) fn pg_indexes(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec
         }
     }
     for index in catalog.indexes() {
-        let (Some(relation), Some(of)) = (catalog.relation(index.oid), catalog.relation(index.table)) else { continue };
+        let (Some(relation), Some(of)) = (catalog.relation(index.oid), catalog.relation(index.table)) else {
+            continue;
+        };
         let schema = catalog.namespace_name(of.namespace).unwrap_or_default();
         let definition = deparse::index_definition(catalog, index.oid).unwrap_or_default();
         push(schema, &of.name, &relation.name, definition);
@@ -99,16 +106,15 @@ pub(crate) fn system_index_definition(oid: Oid) -> Option<String> {
     let Datum::Array(keys) = &row[keys_at] else { return None };
     let columns = keys.values.iter().filter_map(Datum::as_i64).filter_map(|number| {
         let column = table.columns.get(usize::try_from(number - 1).ok()?)?;
-        Some(deparse::quote_ident(&column.name))
+        Some(quote_ident(&column.name))
     });
     let unique = if row[unique_at].as_bool() == Some(true) { "UNIQUE " } else { "" };
     let (namespace, name) = definitions::relation_name(oid)?;
     let schema = if namespace == PG_CATALOG { "pg_catalog" } else { "information_schema" };
     Some(format!(
         "CREATE {unique}INDEX {} ON {schema}.{} USING btree ({})",
-        deparse::quote_ident(name),
-        deparse::quote_ident(&table.name),
+        quote_ident(name),
+        quote_ident(&table.name),
         columns.collect::<Vec<_>>().join(", ")
     ))
 }
-
