@@ -17,6 +17,7 @@ pub mod error;
 pub mod functions;
 pub mod pgwire;
 pub mod report;
+pub mod row_exec;
 pub mod session;
 pub mod sql;
 pub mod txn;

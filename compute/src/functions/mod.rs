@@ -31,6 +31,7 @@ mod array;
 mod bytea;
 mod cast;
 mod catalog_info;
+pub(crate) mod clock;
 mod compare;
 mod datetime;
 mod datetime_format;
@@ -52,6 +53,7 @@ pub use call::{
     Call, EvalContext, ScalarBody, ScalarFunction, SessionAccess, SessionInfo, SetBody, SetFunction, SetRows,
     Volatility,
 };
+pub(crate) use cast::relabel;
 pub use catalog_access::{
     CatalogAccess, ConstraintInfo, ConstraintKind, ObjectClass, RelationInfo, RelationKind,
 };

@@ -82,4 +82,42 @@ mod tests {
         assert_eq!(SCALARS.len(), all);
         assert_eq!(SETS.len(), super::super::sets::FUNCTIONS.len());
     }
+
+    #[test]
+    fn functions_agree_with_pg_proc() {
+        let mut wrong = Vec::new();
+        let mut check =
+            |oid: Oid, name: &str, strict: Option<bool>, volatility: Option<Volatility>, set: bool| {
+                let Some(entry) = crate::catalog::builtin::proc(oid) else {
+                    wrong.push(format!("{oid} {name}: not in pg_proc"));
+                    return;
+                };
+                let declared = match entry.volatility {
+                    b'i' => Volatility::Immutable,
+                    b's' => Volatility::Stable,
+                    _ => Volatility::Volatile,
+                };
+                let plain = |name: &str| name.replace('_', "");
+                if plain(entry.name) != plain(name) && entry.source != name
+                    || strict.is_some_and(|strict| strict != entry.strict)
+                    || volatility.is_some_and(|volatility| volatility != declared)
+                    || set != entry.returns_set
+                {
+                    wrong.push(format!(
+                        "{oid} {name} {strict:?} {volatility:?} is {} strict={} {declared:?}",
+                        entry.name, entry.strict
+                    ));
+                }
+            };
+        for f in scalars() {
+            check(f.oid, f.name, Some(f.strict), Some(f.volatility), false);
+        }
+        for f in super::super::sets::FUNCTIONS {
+            check(f.oid, f.name, Some(f.strict), Some(f.volatility), true);
+        }
+        for f in super::super::aggregates::functions() {
+            check(f.oid, f.name, None, None, false);
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
 }

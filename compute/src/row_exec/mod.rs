@@ -1,0 +1,3 @@
+//! The row executor: writes, points and short ranges, run where they stand.
+
+pub mod expr;
