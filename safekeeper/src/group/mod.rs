@@ -13,7 +13,7 @@
 //! 3. Fragments are numbered without gaps, and take effect at the LSN of their commit record, or
 //!    never (C6).
 //! 4. Every member has the same state after the same index: what decides is in the log, times
-//!    included. Only [`BranchState::forget_below`] depends on what a member has purged.
+//!    included. Only [`GroupState::forget_below`] depends on what a member has purged.
 //!
 //! # Life of a batch
 //!

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! state       = applied index (8)  applied term (8)  branch count (4)  branch*
+//!               refused count (4)  [ log index (8) ]*
 //! branch      = branch id (16)  tenant (16)  committed LSN (8)  time (8)
 //!               outcome floor (8)  outcome count (4)  outcome*
 //!               staged count (4)  staged*   large count (4)  large*   position count (4)  position*
@@ -61,6 +62,8 @@ pub fn encode_state(state: &GroupState) -> BytesMut {
             out.put_u64_le(*index);
         }
     }
+    out.put_u32_le(state.refused.len() as u32);
+    state.refused.iter().for_each(|index| out.put_u64_le(*index));
     out
 }
 
@@ -111,6 +114,9 @@ pub fn decode_state(mut bytes: &[u8]) -> Result<GroupState> {
             branch.positions.push_back((Lsn(take_u64(input)?), take_u64(input)?));
         }
         state.branches.insert(id, branch);
+    }
+    for _ in 0..take_u32(input)? {
+        state.refused.insert(take_u64(input)?);
     }
     if !input.is_empty() {
         return Err(Error::corrupt(format!("{} bytes after the group's state", input.len())));

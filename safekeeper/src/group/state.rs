@@ -3,7 +3,7 @@
 use super::{Batch, BranchState, OpenBody, Outcome, RecordAt};
 use shardforge_common::wal::{Record, RecordKind};
 use shardforge_common::{BranchId, Lsn, TxnId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All branches of a group, as of an applied log index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +14,9 @@ pub struct GroupState {
     pub applied_term: u64,
     /// The branches.
     pub branches: BTreeMap<BranchId, BranchState>,
+    /// Entries whose batch did not follow on, while they may be in the log: whoever reads the log past
+    /// this state must pass them as well.
+    pub refused: BTreeSet<u64>,
 }
 
 /// What a record did.
@@ -79,14 +82,9 @@ impl GroupState {
     /// Applies the entry at `index`. Either all of the batch takes effect or none of it.
     pub fn apply(&mut self, index: u64, term: u64, batch: &Batch) -> Applied {
         self.advance(index, term);
-        let mut ahead = Ahead::default();
-        if batch.term != term {
-            return Applied::Refused(format!("certified in term {}, appended in term {term}", batch.term));
-        }
-        for record in &*batch.records {
-            if let Err(reason) = self.follows_on(&mut ahead, record) {
-                return Applied::Refused(reason);
-            }
+        if let Err(reason) = self.all_follow_on(term, batch) {
+            self.refused.insert(index);
+            return Applied::Refused(reason);
         }
         let effects =
             batch.records.iter().zip(0..).map(|(record, nth)| self.take(RecordAt { index, nth }, record));
@@ -97,6 +95,20 @@ impl GroupState {
     pub fn advance(&mut self, index: u64, term: u64) {
         self.applied_index = index;
         self.applied_term = term;
+    }
+
+    /// Forgets where things were in log entries up to `index`, which are gone.
+    pub fn forget_below(&mut self, index: u64) {
+        self.refused = self.refused.split_off(&(index + 1));
+        self.branches.values_mut().for_each(|branch| branch.forget_below(index));
+    }
+
+    fn all_follow_on(&self, term: u64, batch: &Batch) -> Result<(), String> {
+        if batch.term != term {
+            return Err(format!("certified in term {}, appended in term {term}", batch.term));
+        }
+        let mut ahead = Ahead::default();
+        batch.records.iter().try_for_each(|record| self.follows_on(&mut ahead, record))
     }
 
     fn follows_on(&self, ahead: &mut Ahead, record: &Record) -> Result<(), String> {

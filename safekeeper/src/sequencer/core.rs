@@ -5,6 +5,8 @@ use super::{Answer, Request};
 use crate::certifier::{Certifier, Verdict, WriteSet};
 use crate::group::{Batch, BranchState, Effect, GroupState, OpenBody, Outcome};
 use bytes::Bytes;
+use shardforge_common::key::{MAX_KEY_LEN, slot_of};
+use shardforge_common::mutation::MutationList;
 use shardforge_common::wal::{HEADER_LEN, MAX_BODY_LEN, RecordHeader, RecordKind};
 use shardforge_common::{BranchId, BranchRef, Error, Lsn, Result, TenantId, TxnId};
 use shardforge_proto::wal::{CommitOutcome, CommitRequest, Completion, FragmentRequest, TxnStatus};
@@ -167,7 +169,7 @@ impl SequencerCore {
         if let Some(outcome) = decided {
             return answers.push(Answer::Commit(done, outcome));
         }
-        let writes = match WriteSet::of(&request.mutations) {
+        let writes = match readable(&request.mutations) {
             Ok(writes) => writes,
             Err(e) => {
                 let reason = format!("the mutations cannot be read: {e}");
@@ -255,7 +257,7 @@ impl SequencerCore {
         if let Some(outcome) = decided {
             return answers.push(Answer::Commit(done, outcome));
         }
-        let writes = match WriteSet::of(&request.mutations) {
+        let writes = match readable(&request.mutations) {
             Ok(writes) => writes,
             Err(e) => {
                 let reason = format!("the mutations cannot be read: {e}");
@@ -439,6 +441,18 @@ impl SequencerCore {
 
 /// The answer to a fragment that is in the log.
 const STAGED: CommitOutcome = CommitOutcome::Committed { lsn: Lsn::ZERO, time_micros: 0 };
+
+/// The writes of a list that everyone after us can read as well: keys have slots, and are not too long.
+fn readable(mutations: &MutationList) -> Result<WriteSet<'_>> {
+    let writes = WriteSet::of(mutations)?;
+    for (key, _) in &writes.keys {
+        if key.len() > MAX_KEY_LEN {
+            return Err(Error::invalid(format!("a key of {} bytes; at most {MAX_KEY_LEN}", key.len())));
+        }
+        slot_of(key)?;
+    }
+    Ok(writes)
+}
 
 fn too_long(body: &Bytes) -> Option<String> {
     (body.len() > MAX_BODY_LEN)

@@ -40,6 +40,8 @@ use shardforge_common::clock::Clock;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Notify;
 
 /// Takes batches to the log.
 pub trait Proposer: Send + Sync {
@@ -63,6 +65,10 @@ pub struct Sequencer {
     proposer: OnceLock<Arc<dyn Proposer>>,
     /// How many entries may be in flight.
     depth: usize,
+    /// The term that is led, 0 for none: to be asked without the lock.
+    leading: AtomicU64,
+    /// Rung when a batch was refused, and the core died of it.
+    refused: Notify,
 }
 
 impl Sequencer {
@@ -70,7 +76,17 @@ impl Sequencer {
     pub fn new(state: Arc<RwLock<GroupState>>, clock: Arc<dyn Clock>, depth: usize) -> Self {
         let role = Mutex::new(Role::Idle("the group has no leader yet".into()));
         let depth = depth.max(1);
-        Self { inbox: Mutex::default(), role, state, clock, proposer: OnceLock::new(), depth }
+        let leading = AtomicU64::new(0);
+        Self {
+            inbox: Mutex::default(),
+            role,
+            state,
+            clock,
+            proposer: OnceLock::new(),
+            depth,
+            leading,
+            refused: Notify::new(),
+        }
     }
 
     /// Says where batches go; once, before the first leadership.
@@ -132,16 +148,22 @@ impl Sequencer {
 
     /// Begins to lead with a core that was rebuilt from the log.
     pub fn lead(&self, core: SequencerCore) {
-        *self.role.lock() = Role::Leading(Box::new(core));
+        {
+            let mut role = self.role.lock();
+            self.leading.store(core.term(), Ordering::Release);
+            *role = Role::Leading(Box::new(core));
+        }
         self.pump();
     }
 
-    /// The term that is led now.
+    /// The term that is led now: leadership was confirmed in it, and everything before it is applied.
     pub fn leading_term(&self) -> Option<u64> {
-        match &*self.role.lock() {
-            Role::Leading(core) => Some(core.term()),
-            Role::Idle(_) => None,
-        }
+        Some(self.leading.load(Ordering::Acquire)).filter(|term| *term != 0)
+    }
+
+    /// Waits until the sequencer has stopped leading of itself, because a batch was refused.
+    pub async fn stood_down(&self) {
+        self.refused.notified().await;
     }
 
     /// Stops leading, if the term is still `term` (or whatever it is, with `None`): everyone who waits
@@ -153,6 +175,7 @@ impl Sequencer {
             match &mut *role {
                 Role::Leading(core) if term.is_none_or(|term| term == core.term()) => {
                     core.abandon_all(reason, &mut answers);
+                    self.leading.store(0, Ordering::Release);
                     *role = Role::Idle(reason.to_string());
                 }
                 Role::Leading(_) => {}
@@ -176,6 +199,8 @@ impl Sequencer {
                     }
                     Applied::Refused(reason) if batch.term == core.term() => {
                         core.abandon_all(reason, &mut answers);
+                        self.leading.store(0, Ordering::Release);
+                        self.refused.notify_one();
                         *role = Role::Idle(format!("a batch did not follow on: {reason}"));
                     }
                     Applied::Refused(_) => {}

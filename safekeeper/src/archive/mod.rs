@@ -1,0 +1,7 @@
+//! Archived WAL.
+
+mod reader;
+mod reports;
+
+pub use reader::ArchiveReader;
+pub use reports::Reports;

@@ -1,0 +1,126 @@
+//! The safekeeper as its callers see it: [`WalService`], by direct calls.
+
+use crate::feed::Hub;
+use crate::history::find;
+use crate::safekeeper::Safekeeper;
+use crate::sequencer::Request;
+use async_trait::async_trait;
+use shardforge_common::{BranchRef, Error, Lsn, Result, TxnId};
+use shardforge_proto::wal::{
+    BranchStatus, CommitOutcome, CommitRequest, Completion, FeedRequest, FeedSink, FeedSubscription,
+    FragmentRequest, GroupStatus, IngestReport, TxnStatus, WalService,
+};
+use std::sync::Arc;
+
+#[async_trait]
+impl WalService for Safekeeper {
+    fn snapshot(&self, branch: BranchRef, done: Completion<Result<Lsn>>) {
+        let leading = self.sequencer.leading_term().is_some();
+        if leading && self.read_index.confirms_itself() {
+            return done(find(&self.state.read(), branch).map(|branch| branch.committed));
+        }
+        if !leading {
+            return done(Err(Error::retry("this safekeeper does not lead the group")));
+        }
+        let state = self.state.clone();
+        self.read_index.confirm(Box::new(move |confirmed| {
+            done(confirmed.and_then(|()| find(&state.read(), branch).map(|branch| branch.committed)));
+        }));
+    }
+
+    fn submit(&self, request: CommitRequest, done: Completion<CommitOutcome>) {
+        match self.room_for(request.mutations.as_bytes().len()) {
+            Ok(()) => self.sequencer.enqueue(Request::Commit(request, done)),
+            Err(e) => done(CommitOutcome::Retry { reason: e.to_string() }),
+        }
+    }
+
+    fn stage(&self, request: FragmentRequest, done: Completion<CommitOutcome>) {
+        match self.room_for(request.mutations.as_bytes().len()) {
+            Ok(()) => self.sequencer.enqueue(Request::Stage(request, done)),
+            Err(e) => done(CommitOutcome::Retry { reason: e.to_string() }),
+        }
+    }
+
+    fn abandon(&self, branch: BranchRef, txn: TxnId) {
+        self.sequencer.enqueue(Request::Abandon { branch, txn });
+    }
+
+    async fn outcome(&self, branch: BranchRef, txn: TxnId, base: Lsn) -> Result<TxnStatus> {
+        self.ask(|done| Request::Outcome { branch, txn, base, done }).await
+    }
+
+    fn subscribe(&self, request: FeedRequest, sink: Arc<dyn FeedSink>) -> Result<Box<dyn FeedSubscription>> {
+        let (committed, first_available) = {
+            let state = self.state.read();
+            let branch = find(&state, request.branch)?;
+            (branch.committed, branch.first_available())
+        };
+        if request.from > committed.next() {
+            return Err(Error::retry(format!("LSN {} is not reached here, only {committed}", request.from)));
+        }
+        if request.from < first_available && !self.history.archive.holds(request.branch, request.from)? {
+            return Err(Error::not_found(format!(
+                "LSN {} of branch {} is no longer kept; the log begins at {first_available}",
+                request.from, request.branch
+            )));
+        }
+        let hub: &Arc<Hub> = &self.hub;
+        Ok(Box::new(hub.subscribe(&request, committed, sink)))
+    }
+
+    fn report_ingest(&self, report: IngestReport) {
+        self.reports.lock().take(report);
+    }
+
+    async fn create_branch(&self, branch: BranchRef) -> Result<()> {
+        self.ask(|done| Request::Open { branch, done }).await
+    }
+
+    async fn branch_status(&self, branch: BranchRef) -> Result<BranchStatus> {
+        let reports = self.reports.lock();
+        let (uploaded, ingested) = (reports.uploaded(branch), reports.ingested(branch));
+        let state = self.state.read();
+        let known = find(&state, branch)?;
+        Ok(BranchStatus {
+            committed: known.committed,
+            time_micros: known.time_micros,
+            uploaded: uploaded.min(known.committed),
+            ingested: ingested.min(known.committed),
+            first_available: known.first_available(),
+        })
+    }
+
+    async fn group_status(&self) -> Result<GroupStatus> {
+        let (status, log) = (self.member.status(), self.log.stats());
+        Ok(GroupStatus {
+            node: self.config.node,
+            leader: status.leader,
+            term: status.term,
+            durable_index: self.log.last(self.config.group).map_or(0, |(index, _)| index),
+            applied_index: status.applied_index,
+            log_bytes: log.disk_bytes,
+            log_segments: log.segments,
+            stopped: self.log.stopped().or(status.stopped).or(log.full),
+        })
+    }
+}
+
+impl Safekeeper {
+    /// A full disk refuses before anything is certified: an append that fails would end the member.
+    fn room_for(&self, body_len: usize) -> Result<()> {
+        self.log.check_room(body_len as u64 + shardforge_common::wal::HEADER_LEN as u64)
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(Completion<Result<T>>) -> Request,
+    ) -> Result<T> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.sequencer.enqueue(request(Box::new(move |answer| {
+            // The asker may have given up.
+            let _ = sender.send(answer);
+        })));
+        receiver.await.map_err(|e| Error::internal("a request was left without an answer").with_source(e))?
+    }
+}
