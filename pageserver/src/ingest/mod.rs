@@ -1,0 +1,141 @@
+//! Ingest: from the WAL feed into memtables, and from memtables into level-0 layers.
+//!
+//! # What is guaranteed
+//!
+//! 1. `uploaded <= frozen <= ingested`, and each only grows. None lies inside a commit (L4).
+//! 2. A layer is named in a manifest only after it is durable, and the WAL service hears of an
+//!    uploaded LSN only after the manifest that says so counted (I5, P2).
+//! 3. Memory is bounded: the feed gets credit for what was ingested, but none while too many
+//!    memtables wait to be written. One commit larger than all of that is let through.
+//!
+//! # The life of a batch
+//!
+//! 1. [`queue::FeedQueue`] takes it from the thread that applies the log: a push, and a wake-up.
+//! 2. [`run`] puts its mutations into the active memtable, moves the ingested LSN, which wakes
+//!    waiting reads, and grants credit.
+//! 3. At `memtable_bytes`, or after a while idle, the memtable is frozen; [`flush::run`] writes it as a
+//!    layer, uploads that, publishes the manifest, and reports.
+
+pub(crate) mod flush;
+pub(crate) mod memtable;
+pub(crate) mod queue;
+
+use crate::shard::Shard;
+use queue::FeedQueue;
+use shardforge_common::mutation::MutationList;
+use shardforge_common::wal::RecordKind;
+use shardforge_common::{ErrorKind, Lsn, Result, task};
+use shardforge_proto::wal::{FeedBatch, FeedRequest, FeedSink, FeedSubscription};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a failed subscription waits before the next attempt.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Keeps a shard subscribed until it stops.
+pub(crate) async fn run(shard: Arc<Shard>) {
+    while !shard.stopping() {
+        let queue = Arc::new(FeedQueue::default());
+        let request = FeedRequest {
+            branch: shard.place.branch,
+            from: shard.ingested().next(),
+            slots: shard.place.slots,
+            credit_bytes: shard.config.ingest_credit_bytes,
+        };
+        let ended = match shard.wal.subscribe(request, Arc::clone(&queue) as Arc<dyn FeedSink>) {
+            Ok(subscription) => follow(&shard, &queue, &*subscription).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(()) => return,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Corrupt | ErrorKind::Fenced) =>
+            {
+                tracing::error!(shard = %shard.place, %error, "ingest has stopped");
+                shard.stop_with(error);
+                return;
+            }
+            Err(error) => tracing::warn!(shard = %shard.place, %error, "the feed ended; subscribing again"),
+        }
+        shard.pause(RETRY).await;
+    }
+}
+
+/// Ingests one subscription's batches. `Ok` when the shard stops.
+async fn follow(shard: &Shard, queue: &FeedQueue, feed: &dyn FeedSubscription) -> Result<()> {
+    let idle = Duration::from_millis(shard.config.idle_flush_millis.max(1));
+    let mut frozen_at = shard.clock.boottime();
+    // Credit that is due, held back while memtables wait.
+    let mut owed = 0u64;
+    let mut inside_a_commit = false;
+    loop {
+        if shard.stopping() {
+            return Ok(());
+        }
+        let (batches, ended) = queue.take();
+        shard.metrics.ingest_lag.set(batches.len() as f64);
+        let quiet = batches.is_empty();
+        for batch in batches {
+            owed += body_bytes(&batch);
+            inside_a_commit = ingest(shard, &batch)?;
+            if !inside_a_commit && shard.active_bytes() as u64 >= shard.config.memtable_bytes {
+                shard.freeze();
+                frozen_at = shard.clock.boottime();
+            }
+        }
+        if owed > 0 && (inside_a_commit || shard.waiting_memtables() <= shard.config.waiting_memtables) {
+            feed.grant(owed);
+            owed = 0;
+        }
+        if !quiet {
+            shard.report();
+            continue;
+        }
+        if let Some(reason) = ended {
+            return Err(reason);
+        }
+        if shard.clock.boottime().saturating_sub(frozen_at) >= idle {
+            if !inside_a_commit {
+                shard.freeze();
+            }
+            frozen_at = shard.clock.boottime();
+        }
+        // Woken by a batch, by a flush that made room, and by the shard's end.
+        let _ = task::timeout(idle, async {
+            tokio::select! {
+                biased;
+                () = queue.arrived() => {}
+                () = shard.flushed() => {}
+                () = shard.ended() => {}
+            }
+        })
+        .await;
+    }
+}
+
+fn body_bytes(batch: &FeedBatch) -> u64 {
+    batch.records.iter().map(|record| record.body.len() as u64).sum()
+}
+
+/// Applies one batch; says whether it ends inside a commit.
+fn ingest(shard: &Shard, batch: &FeedBatch) -> Result<bool> {
+    let active = shard.active();
+    let ingested = shard.ingested();
+    let mut last = Lsn::ZERO;
+    for record in &batch.records {
+        let lsn = record.header.lsn;
+        // A new subscription may send again what an old one did.
+        if lsn <= ingested {
+            continue;
+        }
+        last = lsn;
+        if matches!(record.header.kind, RecordKind::Commit | RecordKind::Fragment) {
+            shard.metrics.ingested_bytes.increment(record.body.len() as u64);
+            active
+                .apply(&MutationList::from_bytes(record.body.clone()), lsn)
+                .map_err(|e| e.context(format!("ingesting LSN {lsn} of {}", shard.place)))?;
+        }
+    }
+    shard.advance(batch.complete_through);
+    Ok(last > batch.complete_through)
+}

@@ -1,0 +1,406 @@
+//! One shard of one branch: what it has ingested, its view of memtables and layers, and its manifest.
+//!
+//! # Invariants
+//!
+//! 1. `uploaded <= ingested`, and both only grow.
+//! 2. The view holds every version up to `ingested`: in exactly one memtable or one run of layers.
+//! 3. A reader takes `ingested` first and the view after it, so that the view is at least as new.
+//!
+//! Three tasks serve a shard: ingest, flush and compaction. They meet in this struct; the manifest's
+//! lock is held over a publish, the others for a moment.
+
+use crate::blocks::LayerReader;
+use crate::config::Config;
+use crate::ingest::memtable::Memtable;
+use crate::layer::{Layer, LayerName};
+use crate::layer_map::LayerMap;
+use crate::manifest::keeper::ManifestKeeper;
+use crate::metrics::Metrics;
+use crate::read::{Shape, View};
+use parking_lot::{Mutex, RwLock};
+use shardforge_common::clock::Clock;
+use shardforge_common::random::Random;
+use shardforge_common::{BranchRef, Error, Generation, Lsn, Result, SlotRange, task};
+use shardforge_proto::page::ShardStatus;
+use shardforge_proto::wal::{IngestReport, WalService};
+use shardforge_store::{ObjectPath, ObjectStore, paths};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// Which shard, and as whose owner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) branch: BranchRef,
+    pub(crate) slots: SlotRange,
+    pub(crate) generation: Generation,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} (generation {})", self.branch, self.slots, self.generation)
+    }
+}
+
+/// What a shard is made with.
+#[derive(Clone)]
+pub(crate) struct Services {
+    pub(crate) config: Arc<Config>,
+    pub(crate) wal: Arc<dyn WalService>,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) reader: Arc<LayerReader>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Random,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// A memtable that takes no more writes.
+#[derive(Clone)]
+pub(crate) struct Frozen {
+    pub(crate) memtable: Arc<Memtable>,
+    /// It holds what was committed above this,
+    pub(crate) after: Lsn,
+    /// up to here.
+    pub(crate) through: Lsn,
+}
+
+/// How far the manifest is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Published {
+    pub(crate) number: u64,
+    pub(crate) uploaded: Lsn,
+    pub(crate) horizon: Lsn,
+}
+
+/// A shard that is attached here.
+pub(crate) struct Shard {
+    pub(crate) place: Place,
+    services: Services,
+    view: RwLock<Arc<View>>,
+    ingested: watch::Sender<Lsn>,
+    frozen: Mutex<VecDeque<Frozen>>,
+    froze: Notify,
+    flushed: Notify,
+    published: Mutex<Published>,
+    pub(crate) keeper: tokio::sync::Mutex<ManifestKeeper>,
+    /// Layers that the manifest no longer names, until no reader holds them.
+    pub(crate) unlinked: Mutex<Vec<Arc<Layer>>>,
+    pub(crate) compact: Notify,
+    /// Set once: the reason why the shard no longer works, or no reason when it was asked to stop.
+    stopped: watch::Sender<Option<Option<Error>>>,
+}
+
+impl std::ops::Deref for Shard {
+    type Target = Services;
+    fn deref(&self) -> &Services {
+        &self.services
+    }
+}
+
+impl Shard {
+    /// Becomes the shard's owner, and knows what its manifest names.
+    pub(crate) async fn attach(place: Place, services: Services) -> Result<Shard> {
+        let keeper = ManifestKeeper::attach(
+            Arc::clone(&services.store),
+            place.branch,
+            place.slots,
+            place.generation,
+            services.random.clone(),
+        )
+        .await?;
+        let manifest = keeper.manifest();
+        let folder = paths::layers(place.branch, place.slots);
+        let layers = manifest.layers.iter().map(|meta| Arc::new(Layer::new(meta.clone(), &folder))).collect();
+        let view = View {
+            memtables: vec![Arc::new(Memtable::new(services.config.page_bytes))],
+            layers: Arc::new(LayerMap::new(layers)),
+        };
+        let published =
+            Published { number: keeper.number(), uploaded: manifest.uploaded, horizon: manifest.horizon };
+        Ok(Shard {
+            place,
+            services,
+            view: RwLock::new(Arc::new(view)),
+            ingested: watch::Sender::new(published.uploaded),
+            frozen: Mutex::default(),
+            froze: Notify::new(),
+            flushed: Notify::new(),
+            published: Mutex::new(published),
+            keeper: tokio::sync::Mutex::new(keeper),
+            unlinked: Mutex::default(),
+            compact: Notify::new(),
+            stopped: watch::Sender::new(None),
+        })
+    }
+
+    // ---- reading ----
+
+    /// Everything up to here can be served.
+    pub(crate) fn ingested(&self) -> Lsn {
+        *self.ingested.borrow()
+    }
+
+    /// What readers see now.
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read())
+    }
+
+    /// The sizes that shape pages.
+    pub(crate) fn shape(&self) -> Shape {
+        Shape { slots: self.place.slots, page_bytes: self.config.page_bytes }
+    }
+
+    /// The LSN at which a request for `[floor, snapshot]` is answered (R1), once there is one.
+    pub(crate) async fn choose_lsn(&self, floor: Lsn, snapshot: Lsn) -> Result<Lsn> {
+        if floor > snapshot {
+            return Err(Error::invalid(format!("a read at [{floor}, {snapshot}]")));
+        }
+        let horizon = self.published().horizon;
+        if snapshot < horizon {
+            return Err(Error::not_found(format!(
+                "LSN {snapshot} of {} is below its history, which begins at {horizon}",
+                self.place
+            )));
+        }
+        let mut ingested = self.ingested.subscribe();
+        let mut stopped = self.stopped.subscribe();
+        let wait = async {
+            tokio::select! {
+                biased;
+                reached = ingested.wait_for(|ingested| *ingested >= floor) => reached.ok().map(|lsn| *lsn),
+                _ = stopped.wait_for(Option::is_some) => None,
+            }
+        };
+        match task::timeout(Duration::from_millis(self.config.read_wait_millis), wait).await {
+            Some(Some(ingested)) => Ok(ingested.min(snapshot)),
+            Some(None) => Err(self.stop_reason()),
+            None => Err(Error::unavailable(format!(
+                "{} has ingested up to {}, and LSN {floor} is wanted",
+                self.place,
+                self.ingested()
+            ))),
+        }
+    }
+
+    // ---- ingest ----
+
+    /// The memtable that takes writes.
+    pub(crate) fn active(&self) -> Arc<Memtable> {
+        Arc::clone(self.view.read().memtables.last().expect("a view always has an active memtable"))
+    }
+
+    /// Its size, in bytes.
+    pub(crate) fn active_bytes(&self) -> usize {
+        self.active().size_bytes()
+    }
+
+    /// Everything up to here is in memtables and layers: reads may see it.
+    pub(crate) fn advance(&self, ingested: Lsn) {
+        self.ingested.send_if_modified(|own| {
+            let moved = ingested > *own;
+            *own = ingested.max(*own);
+            moved
+        });
+    }
+
+    /// Starts a new memtable, and queues the old one for flush. Must not be called inside a commit.
+    pub(crate) fn freeze(&self) {
+        let through = self.ingested();
+        let mut frozen = self.frozen.lock();
+        let after = frozen.back().map_or_else(|| self.published().uploaded, |last| last.through);
+        if through <= after {
+            return;
+        }
+        let mut view = self.view.write();
+        let mut next = View::clone(&view);
+        let memtable = self.active_of(&view);
+        next.memtables.push(Arc::new(Memtable::new(self.config.page_bytes)));
+        *view = Arc::new(next);
+        frozen.push_back(Frozen { memtable, after, through });
+        self.froze.notify_one();
+    }
+
+    fn active_of(&self, view: &View) -> Arc<Memtable> {
+        Arc::clone(view.memtables.last().expect("a view always has an active memtable"))
+    }
+
+    /// How many memtables wait to be written.
+    pub(crate) fn waiting_memtables(&self) -> usize {
+        self.frozen.lock().len()
+    }
+
+    // ---- flush ----
+
+    /// The memtable to write next.
+    pub(crate) fn oldest_frozen(&self) -> Option<Frozen> {
+        self.frozen.lock().front().cloned()
+    }
+
+    /// Returns when a memtable was frozen or the shard stops.
+    pub(crate) async fn frozen(&self) {
+        tokio::select! {
+            biased;
+            () = self.froze.notified() => {}
+            () = self.ended() => {}
+        }
+    }
+
+    /// Returns when a memtable was written.
+    pub(crate) async fn flushed(&self) {
+        self.flushed.notified().await;
+    }
+
+    /// Names a flushed memtable's layer in the manifest; readers then use it instead.
+    pub(crate) async fn publish_flush(&self, frozen: &Frozen, layer: Option<Arc<Layer>>) -> Result<()> {
+        let mut keeper = self.keeper.lock().await;
+        keeper
+            .edit(|manifest| {
+                if let Some(layer) = &layer
+                    && manifest.layers.iter().all(|known| known.name != layer.meta.name)
+                {
+                    manifest.layers.push(layer.meta.clone());
+                }
+                manifest.uploaded = manifest.uploaded.max(frozen.through);
+            })
+            .await?;
+        self.note_published(&keeper);
+        {
+            let mut queue = self.frozen.lock();
+            let mut view = self.view.write();
+            let mut next = View::clone(&view);
+            next.memtables.retain(|memtable| !Arc::ptr_eq(memtable, &frozen.memtable));
+            if let Some(layer) = layer {
+                let layers = next.layers.layers().iter().cloned().chain([layer]).collect();
+                next.layers = Arc::new(LayerMap::new(layers));
+            }
+            *view = Arc::new(next);
+            queue.pop_front();
+        }
+        self.flushed.notify_one();
+        self.compact.notify_one();
+        Ok(())
+    }
+
+    /// Swaps layers in manifest and view: what compaction and garbage collection do.
+    pub(crate) async fn publish_swap(&self, added: Vec<Arc<Layer>>, removed: &[Arc<Layer>]) -> Result<()> {
+        let mut keeper = self.keeper.lock().await;
+        let gone = |name: &LayerName| removed.iter().any(|layer| layer.meta.name == *name);
+        keeper
+            .edit(|manifest| {
+                manifest.layers.retain(|layer| !gone(&layer.name));
+                for layer in &added {
+                    if manifest.layers.iter().all(|known| known.name != layer.meta.name) {
+                        manifest.layers.push(layer.meta.clone());
+                    }
+                }
+            })
+            .await?;
+        self.note_published(&keeper);
+        let mut view = self.view.write();
+        let mut next = View::clone(&view);
+        let kept = next.layers.layers().iter().filter(|layer| !gone(&layer.meta.name)).cloned();
+        next.layers = Arc::new(LayerMap::new(kept.chain(added).collect()));
+        *view = Arc::new(next);
+        drop(view);
+        self.unlinked.lock().extend(removed.iter().cloned());
+        Ok(())
+    }
+
+    pub(crate) fn note_published(&self, keeper: &ManifestKeeper) {
+        let manifest = keeper.manifest();
+        *self.published.lock() =
+            Published { number: keeper.number(), uploaded: manifest.uploaded, horizon: manifest.horizon };
+    }
+
+    /// How far the manifest is.
+    pub(crate) fn published(&self) -> Published {
+        *self.published.lock()
+    }
+
+    /// Tells the WAL service how far the shard is: what allows the log to be trimmed (I5).
+    pub(crate) fn report(&self) {
+        let published = self.published();
+        self.wal.report_ingest(IngestReport {
+            branch: self.place.branch,
+            slots: self.place.slots,
+            generation: self.place.generation,
+            manifest: published.number,
+            uploaded: published.uploaded,
+            ingested: self.ingested(),
+        });
+    }
+
+    /// Where the shard's layers lie.
+    pub(crate) fn layers_folder(&self) -> ObjectPath {
+        paths::layers(self.place.branch, self.place.slots)
+    }
+
+    /// A name that no layer has.
+    pub(crate) fn new_layer_name(&self) -> LayerName {
+        let millis = u64::try_from(self.clock.wall_micros() / 1000).unwrap_or(0);
+        LayerName::new(&self.random.ulid(millis), self.place.generation)
+    }
+
+    // ---- the end ----
+
+    /// Whether the tasks are to end.
+    pub(crate) fn stopping(&self) -> bool {
+        self.stopped.borrow().is_some()
+    }
+
+    /// Ends the tasks; nothing is wrong.
+    pub(crate) fn stop(&self) {
+        self.stopped.send_if_modified(|stopped| stopped.is_none() && stopped.replace(None).is_none());
+    }
+
+    /// Ends the tasks: the shard cannot go on.
+    pub(crate) fn stop_with(&self, reason: Error) {
+        self.stopped.send_if_modified(|stopped| stopped.is_none() && stopped.replace(Some(reason)).is_none());
+    }
+
+    /// Returns when the tasks are to end.
+    pub(crate) async fn ended(&self) {
+        // The sender lives in `self`, so this can only end by the condition.
+        let _ = self.stopped.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Waits, but not beyond the shard's end.
+    pub(crate) async fn pause(&self, duration: Duration) {
+        let _ = task::timeout(duration, self.ended()).await;
+    }
+
+    /// Why the shard does not answer.
+    pub(crate) fn stop_reason(&self) -> Error {
+        match &*self.stopped.borrow() {
+            Some(Some(reason)) => reason.clone(),
+            _ => Error::unavailable(format!("{} is being closed", self.place)),
+        }
+    }
+
+    /// Fails when the shard was fenced: whoever asks must look for the new owner.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        match &*self.stopped.borrow() {
+            Some(Some(reason)) if reason.kind() == shardforge_common::ErrorKind::Fenced => {
+                Err(reason.clone())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How the shard fares.
+    pub(crate) fn status(&self) -> ShardStatus {
+        let (view, published) = (self.view(), self.published());
+        ShardStatus {
+            branch: self.place.branch,
+            slots: self.place.slots,
+            ingested: self.ingested(),
+            uploaded: published.uploaded,
+            manifest: published.number,
+            layers: view.layers.layers().len() as u64,
+            layer_bytes: view.layers.layers().iter().map(|layer| layer.meta.size_bytes).sum(),
+            memtable_bytes: view.memtables.iter().map(|memtable| memtable.size_bytes() as u64).sum(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! What a pageserver refuses, and what it survives.
