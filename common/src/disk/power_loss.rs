@@ -268,6 +268,12 @@ impl PowerLossDisk {
         self.0.lock().operations_left = Some(operations);
     }
 
+    /// Operations succeed again after [`PowerLossDisk::cut_power_after`], and nothing is lost: it was only
+    /// the process that died. Files that are open go on working, as another process's would.
+    pub fn restore_power(&self) {
+        self.0.lock().operations_left = None;
+    }
+
     /// Leaves out the syncs that the function picks, though they claim success: a test that still
     /// passes does not need them. `None` leaves out none.
     pub fn skip_syncs(&self, skip: Option<SkipSync>) {

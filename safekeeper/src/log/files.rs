@@ -2,8 +2,8 @@
 //!
 //! A segment is made so that its name never stands for anything but a whole segment:
 //!
-//! 1. a spare is written full of zeros and synced, or is a freed segment renamed, with the folder
-//!    synced before a byte of it changes;
+//! 1. a spare is written full of zeros and synced, or is a freed segment renamed (should the old name
+//!    come back after a crash, the freed mark, which is durable by then, says not to look at it);
 //! 2. the header is written into the spare and synced;
 //! 3. the spare is renamed to `<epoch>.wal` and the folder is synced;
 //! 4. only then the first batch is written into it.
@@ -148,11 +148,7 @@ impl Folder {
     /// Makes a spare of a segment that is durably freed.
     pub(crate) fn recycle(&self, epoch: u64, number: u64, len: u64) -> Result<Spare> {
         let (from, to) = (self.segment_path(epoch), self.spare_path(number));
-        let recycle = || {
-            self.disk.rename(&from, &to)?;
-            self.disk.sync_dir(&self.dir)
-        };
-        recycle().map_err(|e| io_error("recycle", &from, e))?;
+        self.disk.rename(&from, &to).map_err(|e| io_error("recycle", &from, e))?;
         Ok(Spare { number, len })
     }
 

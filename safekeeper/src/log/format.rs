@@ -41,7 +41,7 @@
 //!   5   purge       last index removed         -        caller's marker
 //!   6   freed       last epoch not needed      -        -           group is 0
 //!   7   checkpoint  how many records it has    -        -           group is 0; they follow
-//!   8   group       last index, if there is    1 byte: whether there is a last index
+//!   8   group       last index, or 0          first index (8), absent when there are no entries
 //!   9   end         0                          -        -           group is 0
 //! ```
 //!

@@ -61,6 +61,7 @@ impl GroupState {
             && self.committed == other.committed
             && self.purged == other.purged
             && self.last == other.last
+            && self.first() == other.first()
     }
 
     fn truncate_from(&mut self, index: u64) {
@@ -149,9 +150,15 @@ impl State {
 
     /// Writes a checkpoint.
     pub(crate) fn push_checkpoint(&self, frame: &mut FrameBuilder) {
+        let firsts: Vec<Vec<u8>> = self
+            .groups
+            .values()
+            .map(|group| group.first().map_or(Vec::new(), |first| first.to_le_bytes().to_vec()))
+            .collect();
+        let mut firsts = firsts.iter();
         let mut records = Vec::new();
         for (&id, group) in &self.groups {
-            let head: &[u8] = if group.last.is_some() { &[1] } else { &[0] };
+            let head = firsts.next().expect("one for each group");
             let index = group.last.unwrap_or_default();
             records.push(RawRecord { head, ..RawRecord::bare(RecordKind::Group, id, index) });
             if let Some(vote) = &group.vote {
@@ -188,12 +195,16 @@ impl State {
         for record in records.take(count) {
             taken += 1;
             if record.kind == RecordKind::Group {
-                let last = match record.head {
-                    [0] => None,
-                    [1] => Some(record.index),
-                    _ => return Err("a checkpoint that cannot be read".into()),
-                };
-                said.groups.insert(record.group, GroupState { last, ..GroupState::default() });
+                let mut group = GroupState::default();
+                if let Some(first) = record.head.first_chunk() {
+                    // Where the entries lie is not said: in segment 0, as far as we know, until they
+                    // are truncated or purged, or we know better already.
+                    group.last = Some(record.index);
+                    group.runs.push_back(Run { segment: 0, first: u64::from_le_bytes(*first) });
+                } else if !record.head.is_empty() {
+                    return Err("a checkpoint that cannot be read".into());
+                }
+                said.groups.insert(record.group, group);
                 continue;
             }
             let group = said.groups.get_mut(&record.group).ok_or("a checkpoint out of order")?;
@@ -209,13 +220,6 @@ impl State {
             return Err("a checkpoint that is cut short".into());
         }
         if first_read {
-            for group in said.groups.values_mut() {
-                // Entries of freed segments: segment 0, until a truncation or purge removes them.
-                if group.last.is_some() {
-                    let first = group.purged_index().map_or(0, |purged| purged + 1);
-                    group.runs.push_back(Run { segment: 0, first });
-                }
-            }
             *self = said;
         } else {
             let same = self.groups.len() == said.groups.len()
