@@ -4,7 +4,7 @@ use crate::config::CacheConfig;
 use crate::filter::KeyFilter;
 use crate::inflight::Inflight;
 use crate::pages::{CachedPage, ShardPages};
-use crate::pins::Pins;
+use crate::pins::{Pin, Pins};
 use crate::recent::{Place, RecentWrites};
 use crate::view::ReadView;
 use parking_lot::{Mutex, RwLock};
@@ -101,6 +101,13 @@ impl BranchCache {
     /// [`BranchCache::wait_applied`].
     pub fn view(self: &Arc<Self>, snapshot: Lsn) -> ReadView {
         ReadView::new(self.clone(), snapshot)
+    }
+
+    /// Keeps the floor at or below an LSN, while memory permits.
+    pub fn pin(&self, lsn: Lsn) -> Pin {
+        let pin = self.pins.take();
+        pin.set(lsn);
+        pin
     }
 
     /// Recent writes hold everything above this LSN; a snapshot below it is read around the cache.

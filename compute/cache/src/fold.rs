@@ -40,7 +40,7 @@ impl BranchCache {
     pub fn fold_target(&self, ingested: Lsn) -> Option<Lsn> {
         let bytes = self.recent_bytes();
         let applied = self.applied();
-        if bytes <= self.config.recent_bytes && self.range_deletes.load(Ordering::Relaxed) <= RANGE_DELETES {
+        if bytes <= self.config.recent_bytes && !self.has_many_range_deletes() {
             return None;
         }
         let target = if bytes >= self.config.recent_bytes_hard {
@@ -49,6 +49,11 @@ impl BranchCache {
             applied.min(ingested).min(self.pins.lowest())
         };
         (target > self.floor()).then_some(target)
+    }
+
+    /// Whether a fold is wanted for the sake of range deletes alone.
+    pub fn has_many_range_deletes(&self) -> bool {
+        self.range_deletes.load(Ordering::Relaxed) > RANGE_DELETES
     }
 
     /// Raises the floor and begins to fold up to it.

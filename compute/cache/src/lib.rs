@@ -55,4 +55,5 @@ pub use cache::BranchCache;
 pub use config::CacheConfig;
 pub use fold::Fold;
 pub use need::PageNeed;
+pub use pins::Pin;
 pub use view::{Lookup, Range, RangeStep, ReadView};

@@ -37,7 +37,7 @@ impl Pins {
 
 /// Holds the floor at or below an LSN. A preference, not a promise: a reader that the floor has
 /// passed reads around the cache.
-pub(crate) struct Pin {
+pub struct Pin {
     slot: Arc<AtomicU64>,
     pins: Arc<Pins>,
 }

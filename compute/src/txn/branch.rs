@@ -1,11 +1,29 @@
 //! An opened branch: what all its transactions in this compute share.
 
+use super::commit::InFlight;
+use super::locks::LockTable;
+use super::{IsolationLevel, Txn, TxnOptions};
+use parking_lot::Mutex;
+use shardforge_cache::{BranchCache, CacheConfig};
 use shardforge_common::disk::Disk;
-use shardforge_common::{BranchRef, Lsn, Result};
+use shardforge_common::mutation::MutationList;
+use shardforge_common::wal::RecordKind;
+use shardforge_common::{BranchRef, Error, ErrorKind, Lsn, Result, SlotRange, TxnId, task};
 use shardforge_proto::page::PageService;
-use shardforge_proto::wal::WalService;
+use shardforge_proto::wal::{FeedBatch, FeedRequest, FeedSink, FeedSubscription, WalService};
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long a call waits for a leader.
+const LEADER_PATIENCE: Duration = Duration::from_secs(15);
+/// How often the background looks at what pageservers have ingested, at least.
+const BACKGROUND_TICK: Duration = Duration::from_millis(500);
+/// How often it does while memory is above its limit.
+const PRESSED_TICK: Duration = Duration::from_millis(20);
 
 /// Limits of a branch in this compute.
 #[derive(Debug, Clone)]
@@ -18,8 +36,13 @@ pub struct BranchConfig {
     pub page_bytes: usize,
     /// Bytes of a transaction's own rows beyond which they go to disk.
     pub spill_bytes: usize,
-    /// Where they go.
+    /// Where they go: a folder that nobody else uses. What an earlier process left in this branch's
+    /// part of it is removed when the branch is opened.
     pub spill_dir: PathBuf,
+    /// Target size of a fragment of a large transaction.
+    pub fragment_bytes: usize,
+    /// The branch's shards.
+    pub shards: Vec<SlotRange>,
 }
 
 impl Default for BranchConfig {
@@ -29,14 +52,26 @@ impl Default for BranchConfig {
             recent_bytes: 64 << 20,
             page_bytes: 16 << 10,
             spill_bytes: 32 << 20,
-            spill_dir: std::env::temp_dir(),
+            spill_dir: std::env::temp_dir().join(format!("shardforge-spill-{}", std::process::id())),
+            fragment_bytes: 1 << 20,
+            shards: vec![SlotRange::ALL],
         }
     }
 }
 
 /// A branch with its feed, cache and locks.
 pub struct Branch {
-    id: BranchRef,
+    pub(crate) id: BranchRef,
+    pub(crate) config: BranchConfig,
+    pub(crate) wal: Arc<dyn WalService>,
+    pub(crate) cache: Arc<BranchCache>,
+    pub(crate) locks: Arc<LockTable>,
+    pub(crate) disk: Arc<dyn Disk>,
+    /// Commits of this compute that are under way: the feed tells them when they are applied.
+    pub(crate) in_flight: Mutex<HashMap<TxnId, InFlight, ahash::RandomState>>,
+    pub(crate) in_flight_count: AtomicUsize,
+    subscription: Mutex<Option<Box<dyn FeedSubscription>>>,
+    next_spill: AtomicU64,
 }
 
 impl Branch {
@@ -48,8 +83,26 @@ impl Branch {
         pages: Arc<dyn PageService>,
         disk: Arc<dyn Disk>,
     ) -> Result<Arc<Branch>> {
-        let _ = (config, wal, pages, disk);
-        Ok(Arc::new(Branch { id }))
+        let status = wal.branch_status(id).await?;
+        // What pageservers lack comes down the feed, so that no first read waits for them.
+        let floor = status.ingested.min(status.committed).max(status.first_available.prev());
+        let limits = CacheConfig::sized(config.cache_bytes, config.recent_bytes, config.page_bytes);
+        let branch = Arc::new(Branch {
+            id,
+            cache: BranchCache::new(id, limits, pages, &config.shards, floor),
+            config,
+            wal,
+            locks: LockTable::new(),
+            disk,
+            in_flight: Mutex::default(),
+            in_flight_count: AtomicUsize::new(0),
+            subscription: Mutex::new(None),
+            next_spill: AtomicU64::new(0),
+        });
+        branch.clean_spills()?;
+        branch.subscribe(floor.next())?;
+        task::spawn("branch background", background(Arc::downgrade(&branch), branch.cache.clone()));
+        Ok(branch)
     }
 
     /// Which branch.
@@ -57,19 +110,220 @@ impl Branch {
         self.id
     }
 
+    /// The memory of the branch, for status and metrics.
+    pub fn cache(&self) -> &Arc<BranchCache> {
+        &self.cache
+    }
+
+    /// Begins a transaction. See [`Txn::begin`].
+    pub fn begin(self: &Arc<Self>, isolation: IsolationLevel) -> Txn {
+        Txn::begin(self, TxnOptions { isolation, ..TxnOptions::default() })
+    }
+
     /// The newest committed LSN, confirmed by the log's leader (S1), and applied here.
     pub async fn snapshot(&self) -> Result<Lsn> {
-        todo!("lands next")
+        let mut waited = Duration::ZERO;
+        loop {
+            let (answer, answered) = oneshot::channel();
+            self.wal.snapshot(self.id, Box::new(move |lsn| drop(answer.send(lsn))));
+            let refusal = match answered.await {
+                Ok(Ok(lsn)) => {
+                    self.cache.wait_applied(lsn).await?;
+                    return Ok(lsn);
+                }
+                Ok(Err(error)) => error,
+                Err(_) => Error::retry("the log's leader went away"),
+            };
+            if refusal.kind() != ErrorKind::Retry || waited > LEADER_PATIENCE {
+                return Err(refusal);
+            }
+            waited += backoff(waited).await;
+        }
     }
 
     /// Everything up to here has been applied.
     pub fn applied(&self) -> Lsn {
-        todo!("lands next")
+        self.cache.applied()
     }
 
     /// Waits until a commit has come down the feed.
     pub async fn wait_applied(&self, lsn: Lsn) -> Result<()> {
-        let _ = lsn;
-        todo!("lands next")
+        self.cache.wait_applied(lsn).await
+    }
+
+    /// Ends the feed. Whoever waits for it gets an error.
+    pub fn close(&self) {
+        self.cache.close(Error::unavailable("the branch is closed here"));
+        *self.subscription.lock() = None;
+    }
+
+    fn spill_dir(&self) -> PathBuf {
+        self.config.spill_dir.join(self.id.branch.to_string())
+    }
+
+    /// A path for a transaction's own rows.
+    pub(crate) fn new_spill(&self) -> Result<PathBuf> {
+        let dir = self.spill_dir();
+        let failed =
+            |error| Error::unavailable(format!("making the folder {}", dir.display())).with_source(error);
+        self.disk.create_dir_all(&dir).map_err(failed)?;
+        Ok(dir.join(self.next_spill.fetch_add(1, Ordering::Relaxed).to_string()))
+    }
+
+    fn clean_spills(&self) -> Result<()> {
+        let dir = self.spill_dir();
+        let Ok(names) = self.disk.read_dir(&dir) else { return Ok(()) };
+        for (name, _) in names.iter().filter(|(_, is_dir)| !is_dir) {
+            let path = dir.join(name);
+            self.disk
+                .remove_file(&path)
+                .map_err(|e| Error::unavailable(format!("removing {}", path.display())).with_source(e))?;
+        }
+        Ok(())
+    }
+
+    fn subscribe(self: &Arc<Self>, from: Lsn) -> Result<()> {
+        // The old subscription ends before the new one begins: one thread at a time delivers.
+        *self.subscription.lock() = None;
+        let request = FeedRequest {
+            branch: self.id,
+            from,
+            slots: SlotRange::ALL,
+            credit_bytes: self.cache.credit_window(),
+        };
+        let sink = Arc::new(BranchFeed(Arc::downgrade(self)));
+        let subscription = self.wal.subscribe(request, sink)?;
+        *self.subscription.lock() = Some(subscription);
+        Ok(())
+    }
+
+    async fn resubscribe(self: &Arc<Self>) -> Result<()> {
+        let from = self.cache.restart_feed();
+        match self.subscribe(from) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // The log has moved on without us: what we hold is of the past.
+                let status = self.wal.branch_status(self.id).await?;
+                let floor = status.ingested.min(status.committed).max(status.first_available.prev());
+                tracing::warn!(branch = %self.id, %from, %floor, "the feed is lost: starting empty");
+                self.cache.reset(floor);
+                self.subscribe(floor.next())
+            }
+            other => other,
+        }
+    }
+
+    /// A batch of the feed: foreign writes doom local transactions, then the cache takes it, then the
+    /// transactions whose commits it brings let go of their locks.
+    fn deliver(&self, batch: &FeedBatch) {
+        let applied = self.cache.applied();
+        let new = |lsn: Lsn| lsn > applied;
+        if !self.locks.is_unused() {
+            for record in batch.records.iter().filter(|record| new(record.header.lsn)) {
+                let data = matches!(record.header.kind, RecordKind::Commit | RecordKind::Fragment);
+                if data && !self.in_flight.lock().contains_key(&record.header.txn) {
+                    let list = MutationList::from_bytes(record.body.clone());
+                    for mutation in list.iter().map_while(Result::ok) {
+                        self.locks.doom(&mutation, record.header.lsn);
+                    }
+                }
+            }
+        }
+        self.cache.apply(batch);
+        if self.in_flight_count.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let applied = self.cache.applied();
+        let mut done = Vec::new();
+        {
+            let mut in_flight = self.in_flight.lock();
+            for record in &batch.records {
+                let header = &record.header;
+                if header.last
+                    && header.lsn <= applied
+                    && header.kind == RecordKind::Commit
+                    && let Some(commit) = in_flight.remove(&header.txn)
+                {
+                    commit.applied(header.lsn, header.time_micros);
+                    done.push(commit);
+                }
+            }
+            self.in_flight_count.store(in_flight.len(), Ordering::Release);
+        }
+        // Their locks go here, outside of the lock above.
+        drop(done);
+    }
+}
+
+impl Drop for Branch {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// What the log holds of the branch: not the branch itself, which holds the subscription.
+struct BranchFeed(Weak<Branch>);
+
+impl FeedSink for BranchFeed {
+    fn deliver(&self, batch: &Arc<FeedBatch>) {
+        if let Some(branch) = self.0.upgrade() {
+            branch.deliver(batch);
+        }
+    }
+
+    fn end(&self, reason: Error) {
+        if let Some(branch) = self.0.upgrade() {
+            branch.cache.end(reason);
+        }
+    }
+}
+
+/// Waits a while that grows with what was waited before.
+pub(crate) async fn backoff(waited: Duration) -> Duration {
+    let pause = (waited / 2).clamp(Duration::from_millis(2), Duration::from_millis(500));
+    task::sleep(pause).await;
+    pause
+}
+
+/// Folds, gives credit, and keeps the feed alive, until the branch is dropped.
+async fn background(branch: Weak<Branch>, cache: Arc<BranchCache>) {
+    let mut failing = Duration::ZERO;
+    let mut tick = BACKGROUND_TICK;
+    loop {
+        task::timeout(tick, cache.wait_work()).await;
+        let Some(branch) = branch.upgrade().filter(|_| !cache.is_closed()) else { return };
+        tick = BACKGROUND_TICK;
+        if let Some(reason) = cache.feed_ended() {
+            tracing::info!(branch = %branch.id, %reason, "subscribing to the feed again");
+            match branch.resubscribe().await {
+                Ok(()) => failing = Duration::ZERO,
+                Err(error) => {
+                    tracing::warn!(branch = %branch.id, %error, "no feed");
+                    failing += backoff(failing).await;
+                    tick = PRESSED_TICK;
+                    continue;
+                }
+            }
+        }
+        if cache.recent_bytes() > branch.config.recent_bytes || cache.has_many_range_deletes() {
+            match branch.wal.branch_status(branch.id).await {
+                Ok(status) => match cache.fold_target(status.ingested) {
+                    Some(floor) => {
+                        let mut fold = cache.begin_fold(floor);
+                        while !cache.fold_step(&mut fold) {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                    // Pageservers are behind, or someone reads an old snapshot.
+                    None => tick = PRESSED_TICK,
+                },
+                Err(error) => tracing::debug!(branch = %branch.id, %error, "no branch status"),
+            }
+        }
+        let credit = cache.take_credit();
+        if credit > 0
+            && let Some(subscription) = &*branch.subscription.lock()
+        {
+            subscription.grant(credit);
+        }
     }
 }

@@ -60,6 +60,10 @@ impl TxnError {
         self
     }
 
+    pub(crate) fn set_cause(&mut self, cause: Error) {
+        self.cause = Some(cause);
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> TxnErrorKind {
         self.kind

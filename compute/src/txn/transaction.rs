@@ -4,13 +4,24 @@
 //! what is missing: the caller waits with [`Txn::satisfy`] and calls again. Nothing is awaited on
 //! a cache hit.
 
-use super::locks::{LockGrant, LockMode, LockWait};
+use super::buffer::{Order, Prior, State, WriteBuffer};
+use super::checks::{ExplicitChecks, ReadSet};
+use super::commit::{CommitPlan, commit};
+use super::locks::{LockGrant, LockMode, LockOwner, LockWait};
 use super::need::{Interrupt, Need};
-use super::{Branch, RowBatch, RowBytes, TxnError};
+use super::reader::{RangeNext, RangeRead, Shared, TxnReader, Visibility};
+use super::{Branch, RowBatch, RowBytes, TxnError, TxnErrorKind};
 use bytes::Bytes;
+use shardforge_cache::{Pin, ReadView};
+use shardforge_common::key::MAX_KEY_LEN;
 use shardforge_common::mutation::Aspects;
-use shardforge_common::{Lsn, StorageId, TxnId};
+use shardforge_common::page::MAX_PAGE_LEN;
+use shardforge_common::{Error, Lsn, StorageId, TxnId, random};
+use shardforge_proto::wal::Check;
 use std::sync::Arc;
+
+/// A key and its value together stay below this, so that a page can hold them. In bytes.
+const MAX_ROW_LEN: usize = MAX_PAGE_LEN - 1024;
 
 /// How much a transaction notices of others (section 5 of the design).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -44,45 +55,11 @@ pub enum Checked {
     No,
 }
 
-/// Which of its own writes a read sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Visibility {
-    /// Those of earlier statements: what WHERE and SET see.
-    Statement,
-    /// Those of the running statement too: what uniqueness and foreign-key checks see.
-    Now,
-}
-
-/// A range to read: `[start, end)`.
-#[derive(Debug, Clone)]
-pub struct RangeRead {
-    /// First key.
-    pub start: Bytes,
-    /// First key beyond the range.
-    pub end: Bytes,
-    /// From the end down to the start.
-    pub reverse: bool,
-    /// At most so many rows in a step; 0 is as many as a page gives.
-    pub limit: usize,
-    /// Which own writes it sees.
-    pub visibility: Visibility,
-}
-
-/// How a step of a range read ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RangeNext {
-    /// The range is finished.
-    Done,
-    /// There is more: `start` (reading backward, `end`) of the [`RangeRead`] was moved up to it.
-    More,
-}
-
 /// A point to which a transaction's writes can be undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Savepoint {
-    command: u32,
+    order: Order,
     locks: usize,
-    checks: usize,
 }
 
 /// A transaction that took effect.
@@ -90,149 +67,339 @@ pub struct Savepoint {
 pub struct Committed {
     /// Its place in the log; for a transaction that wrote nothing, its snapshot.
     pub lsn: Lsn,
-    /// Its commit time in microseconds since 1970; `None` when it wrote nothing.
+    /// Its commit time in microseconds since 1970; `None` when it wrote nothing, or when only its
+    /// place in the log is known any more.
     pub time_micros: Option<i64>,
 }
 
 /// A transaction. Dropping it rolls it back.
 pub struct Txn {
-    branch: Arc<Branch>,
+    shared: Arc<Shared>,
+    options: TxnOptions,
+    /// Whether the view stands at a snapshot of this transaction.
+    has_snapshot: bool,
+    view: ReadView,
+    explicit: ExplicitChecks,
+    locks: Arc<LockOwner>,
+    /// Keeps the floor below what will be checked, so that a refresh can be decided in memory.
+    pin: Option<Pin>,
 }
 
-#[allow(unused_variables, reason = "bodies land next")]
 impl Txn {
     /// Begins. It has no snapshot before [`Txn::begin_statement`].
     pub fn begin(branch: &Arc<Branch>, options: TxnOptions) -> Txn {
-        Txn { branch: branch.clone() }
+        let mut view = branch.cache.view(Lsn::ZERO);
+        view.unpin();
+        Txn {
+            shared: Arc::new(Shared {
+                branch: branch.clone(),
+                id: random::txn_id(),
+                isolation: options.isolation,
+                buffer: Default::default(),
+                reads: Default::default(),
+            }),
+            options,
+            has_snapshot: false,
+            view,
+            explicit: ExplicitChecks::default(),
+            locks: branch.locks.owner(),
+            pin: None,
+        }
     }
 
     /// Its id, in the log as well.
     pub fn id(&self) -> TxnId {
-        todo!("lands next")
+        self.shared.id
     }
 
     /// The branch it is on.
     pub fn branch(&self) -> &Arc<Branch> {
-        &self.branch
+        &self.shared.branch
     }
 
     /// Its isolation level.
     pub fn isolation(&self) -> IsolationLevel {
-        todo!("lands next")
+        self.options.isolation
     }
 
     /// The LSN that the running statement reads at.
     pub fn snapshot(&self) -> Lsn {
-        todo!("lands next")
+        self.view.snapshot()
     }
 
     /// Whether it has anything to commit.
     pub fn has_writes(&self) -> bool {
-        todo!("lands next")
+        self.shared.buffer.read().has_data()
     }
 
     /// Begins the next statement: it sees what earlier ones wrote and, under READ COMMITTED, takes
     /// a new snapshot.
     pub async fn begin_statement(&mut self) -> Result<(), TxnError> {
-        todo!("lands next")
+        self.locks.check_doomed()?;
+        if !self.has_snapshot || self.options.isolation == IsolationLevel::ReadCommitted {
+            self.take_snapshot().await?;
+        }
+        self.shared.buffer.write().begin_statement();
+        Ok(())
+    }
+
+    async fn take_snapshot(&mut self) -> Result<(), TxnError> {
+        if self.has_snapshot && self.options.as_of.is_some() {
+            return Ok(());
+        }
+        let newest = self.shared.branch.snapshot().await?;
+        let snapshot = match self.options.as_of {
+            Some(as_of) if as_of > newest => {
+                let message = format!("LSN {as_of} is in the future: the newest commit is {newest}");
+                return Err(Error::invalid(message).into());
+            }
+            Some(as_of) => as_of,
+            None => newest,
+        };
+        self.view.set_snapshot(snapshot);
+        self.has_snapshot = true;
+        Ok(())
     }
 
     /// After [`Interrupt::RestartStatement`]: undoes the running statement's writes, keeps its
     /// locks, and takes the newest snapshot (C7).
     pub async fn restart_statement(&mut self) -> Result<(), TxnError> {
-        todo!("lands next")
+        self.locks.check_doomed()?;
+        let statement = {
+            let mut buffer = self.shared.buffer.write();
+            let statement = buffer.statement();
+            buffer.undo_to(statement);
+            statement
+        };
+        self.explicit.undo_to(statement);
+        self.take_snapshot().await?;
+        self.shared.buffer.write().begin_statement();
+        Ok(())
     }
 
-    /// Within a statement: what follows sees what was written so far.
+    /// Within a statement: what follows sees what was written so far. A restart of the statement
+    /// still undoes all of it.
     pub fn next_command(&mut self) {
-        todo!("lands next")
+        self.shared.buffer.write().next_command();
     }
 
     /// The row under a key.
     pub fn get(&mut self, key: &[u8], visibility: Visibility) -> Result<Option<RowBytes>, Interrupt> {
-        todo!("lands next")
+        self.shared.get(&mut self.view, key, |buffer| buffer.visible(visibility))
     }
 
     /// The next rows of a range, about a page of them; `out` is cleared first. A step may have no
     /// rows and still say [`RangeNext::More`].
     pub fn range(&mut self, read: &mut RangeRead, out: &mut RowBatch) -> Result<RangeNext, Interrupt> {
-        todo!("lands next")
+        let visibility = read.visibility;
+        self.shared.range(&mut self.view, read, |buffer| buffer.visible(visibility), out)
+    }
+
+    /// A reader that sees what the running statement sees, now and when the transaction has moved on.
+    pub fn reader(&self) -> TxnReader {
+        self.reader_at(self.snapshot())
+    }
+
+    /// The same at another LSN (`AS OF` one table). The LSN must have been applied.
+    pub fn reader_at(&self, snapshot: Lsn) -> TxnReader {
+        let before = self.shared.buffer.read().visible(Visibility::Statement);
+        TxnReader::new(self.shared.clone(), snapshot, before)
     }
 
     /// A row under a key that the transaction has seen to be absent.
     pub fn insert(&mut self, key: Bytes, value: Bytes, checked: Checked) -> Result<(), Interrupt> {
-        todo!("lands next")
+        self.write(key, Prior::Absent, State::Value(value), checked)
     }
 
     /// A new value under a key that the transaction has seen.
     pub fn update(&mut self, key: Bytes, value: Bytes, checked: Checked) -> Result<(), Interrupt> {
-        todo!("lands next")
+        self.write(key, Prior::Present, State::Value(value), checked)
     }
 
     /// A value under a key that may or may not exist.
     pub fn put(&mut self, key: Bytes, value: Bytes, checked: Checked) -> Result<(), Interrupt> {
-        todo!("lands next")
+        self.write(key, Prior::Unknown, State::Value(value), checked)
     }
 
     /// Removes a key, whether or not it exists.
     pub fn delete(&mut self, key: Bytes, checked: Checked) -> Result<(), Interrupt> {
-        todo!("lands next")
+        self.write(key, Prior::Unknown, State::Gone, checked)
     }
 
     /// Removes every key in `[start, end)`.
     pub fn delete_range(&mut self, start: Bytes, end: Bytes, checked: Checked) -> Result<(), Interrupt> {
-        todo!("lands next")
+        self.may_write()?;
+        let shared = self.shared.clone();
+        let mut buffer = shared.buffer.write();
+        let check =
+            (checked == Checked::Yes && !buffer.is_created_range(&start, &end)).then(|| self.snapshot());
+        self.keep_floor(check);
+        buffer.delete_range(start, end, check);
+        Ok(())
     }
 
     /// A row lock for the certifier: FOR UPDATE and FOR NO KEY UPDATE (C2). Data stays as it is.
     pub fn touch(&mut self, key: Bytes) -> Result<(), Interrupt> {
-        todo!("lands next")
+        self.write(key, Prior::Unknown, State::Touched, Checked::Yes)
+    }
+
+    fn may_write(&self) -> Result<(), Interrupt> {
+        if self.options.read_only || self.options.as_of.is_some() {
+            return Err(Interrupt::error(TxnErrorKind::ReadOnly, "cannot write in a read-only transaction"));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, key: Bytes, prior: Prior, state: State, checked: Checked) -> Result<(), Interrupt> {
+        self.may_write()?;
+        let row_len = key.len() + if let State::Value(value) = &state { value.len() } else { 0 };
+        if key.len() > MAX_KEY_LEN || row_len > MAX_ROW_LEN {
+            let message = format!("row of {row_len} bytes with a key of {} is too large", key.len());
+            return Err(TxnError::new(TxnErrorKind::TooLarge, message).with_key(key).into());
+        }
+        let shared = self.shared.clone();
+        let mut buffer = shared.buffer.write();
+        let check = (checked == Checked::Yes && !buffer.is_created(&key)).then(|| self.read_at(&key));
+        self.keep_floor(check);
+        buffer.write(key, prior, state, check);
+        if buffer.bytes() > shared.branch.config.spill_bytes {
+            let path = shared.branch.new_spill()?;
+            buffer.spill(&shared.branch.disk, path)?;
+        }
+        Ok(())
+    }
+
+    /// The LSN as of which a written row is checked: the newest at which it is known to be as the
+    /// snapshot shows it, so that locks which others took and gave back before are no conflict.
+    /// SERIALIZABLE takes the snapshot itself: others' locks are part of what it must not miss.
+    fn read_at(&self, key: &[u8]) -> Lsn {
+        let snapshot = self.snapshot();
+        if self.options.isolation == IsolationLevel::Serializable {
+            return snapshot;
+        }
+        let cache = &self.shared.branch.cache;
+        let applied = cache.applied();
+        let unchanged = cache.written(key, snapshot, applied, Aspects::READ).is_none();
+        if unchanged && cache.floor() <= snapshot { applied } else { snapshot }
+    }
+
+    fn keep_floor(&mut self, check: Option<Lsn>) {
+        if self.pin.is_none()
+            && let Some(lsn) = check
+        {
+            self.pin = Some(self.shared.branch.cache.pin(lsn));
+        }
     }
 
     /// Locks a key, absent or not, against other transactions of this compute, until the commit is
     /// applied here. Call it before reading the row that is to be written; it says when that row was
     /// written after the snapshot: [`Interrupt::RestartStatement`] under READ COMMITTED, else 40001.
     pub fn lock_row(&mut self, key: &[u8], mode: LockMode, wait: LockWait) -> Result<LockGrant, Interrupt> {
-        todo!("lands next")
+        self.may_write()?;
+        if self.shared.buffer.read().is_created(key) {
+            return Ok(LockGrant::Held);
+        }
+        let Some(grant) = self.locks.lock(key, mode, wait)? else {
+            let need = super::LockNeed { key: Bytes::copy_from_slice(key), mode, wait };
+            return Err(Need::Lock(need).into());
+        };
+        if grant == LockGrant::Skipped {
+            return Ok(grant);
+        }
+        self.locks.check_doomed()?;
+        let cache = &self.shared.branch.cache;
+        let aspects = if mode == LockMode::KeyShare { Aspects::EXISTENCE } else { Aspects::READ };
+        let snapshot = self.snapshot();
+        let written = cache.written(key, snapshot, cache.applied(), aspects);
+        let restart = self.options.isolation == IsolationLevel::ReadCommitted;
+        match written {
+            Some(_) if restart => Err(Interrupt::RestartStatement),
+            Some(lsn) => Err(TxnError::conflict(Bytes::copy_from_slice(key), Some(lsn)).into()),
+            // The floor has passed the snapshot: what happened between is not known here.
+            None if cache.floor() > snapshot && restart => Err(Interrupt::RestartStatement),
+            None => Ok(grant),
+        }
     }
 
     /// Asks, at every level, that no such aspect of the key is written between the snapshot and the
     /// commit: uniqueness (`EXISTENCE`), foreign keys (`EXISTENCE`), FOR SHARE (`ALL`), a table's
     /// schema version (`CONTENT`).
     pub fn check_key(&mut self, key: Bytes, aspects: Aspects) {
-        todo!("lands next")
+        let read_at = self.snapshot();
+        let order = {
+            let buffer = self.shared.buffer.read();
+            if buffer.is_created(&key) {
+                return;
+            }
+            buffer.mark()
+        };
+        self.keep_floor(Some(read_at));
+        self.explicit.push(order, Check::Key { key, aspects, read_at });
     }
 
     /// The same for every key in `[start, end)`, absent ones included.
     pub fn check_range(&mut self, start: Bytes, end: Bytes, aspects: Aspects) {
-        todo!("lands next")
+        let read_at = self.snapshot();
+        let order = {
+            let buffer = self.shared.buffer.read();
+            if buffer.is_created_range(&start, &end) {
+                return;
+            }
+            buffer.mark()
+        };
+        self.keep_floor(Some(read_at));
+        self.explicit.push(order, Check::Range { start, end, aspects, read_at });
     }
 
     /// This transaction made the storage: nobody else can see it, so writes into it need neither
     /// checks nor locks, reads of it see own writes alone, and once committed it is an empty page
     /// under them (R5).
     pub fn mark_storage_created(&mut self, storage: StorageId) {
-        todo!("lands next")
+        self.shared.buffer.write().mark_created(storage);
     }
 
     /// A point to return to.
     pub fn savepoint(&mut self) -> Savepoint {
-        todo!("lands next")
+        Savepoint { order: self.shared.buffer.write().savepoint(), locks: self.locks.mark() }
     }
 
     /// Undoes writes and locks since the savepoint; the savepoint stays.
     pub fn rollback_to(&mut self, savepoint: Savepoint) {
-        todo!("lands next")
+        self.shared.buffer.write().undo_to(savepoint.order);
+        self.explicit.undo_to(savepoint.order);
+        self.locks.release_from(savepoint.locks);
     }
 
     /// Waits for what an operation lacked. Dropping the future is a clean cancellation.
     pub async fn satisfy(&mut self, need: Need) -> Result<(), TxnError> {
-        todo!("lands next")
+        match need {
+            Need::Page(need) => self.view.fetch(&need).await?,
+            Need::Lock(need) => self.locks.wait(&need).await?,
+            Need::Applied(lsn) => self.shared.branch.wait_applied(lsn).await?,
+        }
+        Ok(())
     }
 
     /// Commits. Without writes this asks nobody.
     pub async fn commit(self) -> Result<Committed, TxnError> {
-        todo!("lands next")
+        let snapshot = self.snapshot();
+        let nothing = Committed { lsn: snapshot, time_micros: None };
+        let buffer: WriteBuffer = std::mem::take(&mut *self.shared.buffer.write());
+        if !buffer.has_data() {
+            return Ok(nothing);
+        }
+        self.locks.check_doomed()?;
+        let reads: ReadSet = std::mem::take(&mut *self.shared.reads.lock());
+        let mut checks: Vec<Check> = self.explicit.iter().cloned().collect();
+        checks.extend(reads.checks(snapshot));
+        let plan = CommitPlan {
+            branch: &self.shared.branch,
+            txn: self.shared.id,
+            locks: self.locks.clone(),
+            buffer: &buffer,
+            checks,
+        };
+        Ok(commit(plan).await?.unwrap_or(nothing))
     }
 
     /// Ends it without effect.

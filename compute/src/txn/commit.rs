@@ -1,0 +1,394 @@
+//! COMMIT: from a buffer of writes to a place in the log, exactly once (I4, C1, C5, C6).
+//!
+//! 1. The final mutations are taken from the buffer in key order, in bodies of at most 1 MiB.
+//! 2. All but the last are staged as fragments; each carries the checks of the rows in it.
+//! 3. The last body is submitted with the remaining checks. The feed is told to look for the id.
+//! 4. *Retry* and lost answers send the same id again; *too old* is refreshed first; *unknown* is
+//!    answered by the feed itself, which has brought every record since before the first attempt.
+
+use super::branch::{Branch, backoff};
+use super::buffer::{Final, WriteBuffer};
+use super::locks::LockOwner;
+use super::transaction::Committed;
+use super::{TxnError, TxnErrorKind, refresh};
+use parking_lot::Mutex;
+use shardforge_common::mutation::{Aspects, Mutation, MutationList, MutationListBuilder};
+use shardforge_common::wal::MAX_BODY_LEN;
+use shardforge_common::{Lsn, StorageId, TxnId};
+use shardforge_proto::wal::{Check, CommitOutcome, CommitRequest, FragmentRequest, TxnStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long a commit is sent again and again before its client hears that the outcome is unknown.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a commit waits for one answer before it asks what became of it.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A commit under way, as the feed knows it.
+pub(crate) struct InFlight {
+    shared: Arc<Shared>,
+    /// Held until the commit is applied here.
+    _locks: Arc<LockOwner>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// The LSN at which the feed brought it; 0 before.
+    applied_at: AtomicU64,
+    time_micros: Mutex<i64>,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// Answers that are still to come.
+    outstanding: u32,
+    /// Its session has gone.
+    abandoned: bool,
+}
+
+impl InFlight {
+    pub(crate) fn applied(&self, lsn: Lsn, time_micros: i64) {
+        *self.shared.time_micros.lock() = time_micros;
+        self.shared.applied_at.store(lsn.0, Ordering::Release);
+    }
+}
+
+impl Branch {
+    fn forget_in_flight(&self, txn: TxnId) {
+        let removed = {
+            let mut in_flight = self.in_flight.lock();
+            let removed = in_flight.remove(&txn);
+            self.in_flight_count.store(in_flight.len(), Ordering::Release);
+            removed
+        };
+        drop(removed);
+        self.cache.forget_created(txn);
+    }
+}
+
+/// Registers a commit with the feed; forgets it again when it ends without effect, also when its
+/// session goes away in the middle.
+struct Registration {
+    branch: Arc<Branch>,
+    txn: TxnId,
+    shared: Arc<Shared>,
+    /// The outcome is known: the feed takes care of the rest.
+    committed: bool,
+}
+
+impl Registration {
+    fn new(branch: Arc<Branch>, txn: TxnId, locks: Arc<LockOwner>, created: Vec<StorageId>) -> Self {
+        let shared = Arc::<Shared>::default();
+        {
+            let mut in_flight = branch.in_flight.lock();
+            in_flight.insert(txn, InFlight { shared: shared.clone(), _locks: locks });
+            branch.in_flight_count.store(in_flight.len(), Ordering::Release);
+        }
+        if !created.is_empty() {
+            branch.cache.expect_created(txn, created);
+        }
+        Self { branch, txn, shared, committed: false }
+    }
+
+    fn applied(&self) -> Option<Committed> {
+        let lsn = Lsn(self.shared.applied_at.load(Ordering::Acquire));
+        (lsn > Lsn::ZERO).then(|| Committed { lsn, time_micros: Some(*self.shared.time_micros.lock()) })
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut progress = self.shared.progress.lock();
+        progress.abandoned = true;
+        if !self.committed && progress.outstanding == 0 {
+            drop(progress);
+            self.branch.forget_in_flight(self.txn);
+        }
+    }
+}
+
+/// What the log calls with its answer; dropped without a call, the answer is lost.
+struct Answer {
+    branch: Arc<Branch>,
+    txn: TxnId,
+    shared: Arc<Shared>,
+    to: Option<oneshot::Sender<CommitOutcome>>,
+    committed: bool,
+}
+
+impl Answer {
+    fn give(mut self, outcome: CommitOutcome) {
+        self.committed = matches!(outcome, CommitOutcome::Committed { .. });
+        if let Some(to) = self.to.take() {
+            // Nobody listens any more when the session has gone.
+            let _ = to.send(outcome);
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let mut progress = self.shared.progress.lock();
+        progress.outstanding -= 1;
+        let forget = progress.abandoned && progress.outstanding == 0 && !self.committed;
+        drop(progress);
+        if forget {
+            self.branch.forget_in_flight(self.txn);
+        }
+    }
+}
+
+/// Everything that a commit needs.
+pub(crate) struct CommitPlan<'a> {
+    pub(crate) branch: &'a Arc<Branch>,
+    pub(crate) txn: TxnId,
+    pub(crate) locks: Arc<LockOwner>,
+    pub(crate) buffer: &'a WriteBuffer,
+    /// Checks beside those of the written rows.
+    pub(crate) checks: Vec<Check>,
+}
+
+/// A body with the checks of its rows.
+#[derive(Default)]
+struct Body {
+    mutations: MutationListBuilder,
+    checks: Vec<Check>,
+}
+
+/// Stages fragments; those of a transaction that does not commit are dropped (C6).
+struct Staging<'a> {
+    branch: &'a Branch,
+    txn: TxnId,
+    count: u32,
+    done: bool,
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        if self.count > 0 && !self.done {
+            self.branch.wal.abandon(self.branch.id, self.txn);
+        }
+    }
+}
+
+/// Commits; `None` when there was nothing to commit after all.
+pub(crate) async fn commit(plan: CommitPlan<'_>) -> Result<Option<Committed>, TxnError> {
+    let limit = plan.branch.config.fragment_bytes.min(MAX_BODY_LEN);
+    let mut staging = Staging { branch: plan.branch, txn: plan.txn, count: 0, done: false };
+    let mut body = Body::default();
+    let mut any = false;
+    for range in plan.buffer.range_writes() {
+        any = true;
+        body.mutations.push(Mutation::DeleteRange { start: &range.start, end: &range.end });
+        body.checks.extend(range.check.map(|read_at| Check::Range {
+            start: range.start.clone(),
+            end: range.end.clone(),
+            aspects: Aspects::ALL,
+            read_at,
+        }));
+    }
+    let mut finals = plan.buffer.finals();
+    loop {
+        let full = fill(&mut finals, &mut body, limit, &mut any)?;
+        let Some(carried) = full else { break };
+        let full = std::mem::replace(&mut body, carried);
+        staging.count += 1;
+        stage(&plan, staging.count - 1, full).await?;
+    }
+    drop(finals);
+    if !any && staging.count == 0 {
+        return Ok(None);
+    }
+    let mut checks = body.checks;
+    checks.extend(plan.checks.iter().cloned());
+    let created: Vec<_> = plan.buffer.created().collect();
+    let mut registration = Registration::new(plan.branch.clone(), plan.txn, plan.locks.clone(), created);
+    let committed = submit(&plan, &registration, checks, body.mutations.finish(), staging.count).await?;
+    registration.committed = true;
+    staging.done = true;
+    Ok(Some(committed))
+}
+
+/// Fills a body up to the limit. Answers the beginning of the next body when there is more.
+fn fill(
+    finals: &mut impl Iterator<Item = shardforge_common::Result<Final>>,
+    body: &mut Body,
+    limit: usize,
+    any: &mut bool,
+) -> Result<Option<Body>, TxnError> {
+    for row in finals {
+        let row = row?;
+        let mut target = Body::default();
+        if let Some(mutation) = row.mutation() {
+            *any = true;
+            target.mutations.push(mutation);
+        }
+        let checks =
+            row.check.map(|read_at| Check::Key { key: row.key.clone(), aspects: Aspects::ALL, read_at });
+        target.checks.extend(checks);
+        if body.mutations.len_bytes() + target.mutations.len_bytes() > limit && body.mutations.len_bytes() > 0
+        {
+            return Ok(Some(target));
+        }
+        if let Some(mutation) = row.mutation() {
+            body.mutations.push(mutation);
+        }
+        body.checks.append(&mut target.checks);
+    }
+    Ok(None)
+}
+
+async fn stage(plan: &CommitPlan<'_>, fragment: u32, body: Body) -> Result<(), TxnError> {
+    let mut checks = body.checks;
+    let mutations = body.mutations.finish();
+    let mut waited = Duration::ZERO;
+    loop {
+        let (answer, answered) = oneshot::channel();
+        let request = FragmentRequest {
+            branch: plan.branch.id,
+            txn: plan.txn,
+            fragment,
+            checks: checks.clone(),
+            mutations: mutations.clone(),
+        };
+        plan.branch.wal.stage(request, Box::new(move |outcome| drop(answer.send(outcome))));
+        let outcome = task_timeout(answered).await;
+        match outcome {
+            Some(CommitOutcome::Committed { .. }) => return Ok(()),
+            Some(CommitOutcome::TooOld { floor }) if waited < PATIENCE => {
+                refresh::refresh(plan.branch, &mut checks, floor).await?;
+                waited += backoff(waited).await;
+            }
+            None | Some(CommitOutcome::Retry { .. }) if waited < PATIENCE => {
+                waited += backoff(waited).await;
+            }
+            Some(refusal) => return Err(refused(refusal)),
+            None => {
+                return Err(shardforge_common::Error::unavailable("the log's leader does not answer").into());
+            }
+        }
+    }
+}
+
+async fn task_timeout(answered: oneshot::Receiver<CommitOutcome>) -> Option<CommitOutcome> {
+    shardforge_common::task::timeout(ANSWER_PATIENCE, answered).await.and_then(Result::ok)
+}
+
+/// A refusal that is final.
+fn refused(outcome: CommitOutcome) -> TxnError {
+    match outcome {
+        CommitOutcome::Conflict { key, written_at } => {
+            TxnError::conflict(key, (written_at < Lsn::MAX).then_some(written_at))
+        }
+        CommitOutcome::Aborted => TxnError::new(
+            TxnErrorKind::Serialization,
+            "the transaction was aborted while its commit was unanswered",
+        ),
+        CommitOutcome::TooOld { floor } => TxnError::new(
+            TxnErrorKind::Serialization,
+            format!("the transaction read below LSN {floor}, which the log no longer certifies"),
+        ),
+        CommitOutcome::Retry { reason } => shardforge_common::Error::unavailable(reason).into(),
+        CommitOutcome::Invalid { reason } => shardforge_common::Error::invalid(reason).into(),
+        CommitOutcome::Unknown | CommitOutcome::Committed { .. } => {
+            TxnError::new(TxnErrorKind::OutcomeUnknown, "the outcome of the commit is unknown")
+        }
+    }
+}
+
+async fn submit(
+    plan: &CommitPlan<'_>,
+    registration: &Registration,
+    mut checks: Vec<Check>,
+    mutations: MutationList,
+    fragments: u32,
+) -> Result<Committed, TxnError> {
+    let branch = plan.branch;
+    let base = branch.cache.applied();
+    let mut waited = Duration::ZERO;
+    let mut attempt = 0;
+    loop {
+        let request = CommitRequest {
+            branch: branch.id,
+            txn: plan.txn,
+            attempt,
+            base,
+            checks: checks.clone(),
+            mutations: mutations.clone(),
+            fragments,
+        };
+        let outcome = send(branch, registration, request).await;
+        // The feed may know what an answer does not say.
+        if let Some(committed) = registration.applied() {
+            return Ok(committed);
+        }
+        match outcome {
+            Some(CommitOutcome::Committed { lsn, time_micros }) => {
+                return Ok(Committed { lsn, time_micros: Some(time_micros) });
+            }
+            Some(CommitOutcome::TooOld { floor }) if waited < PATIENCE => {
+                refresh::refresh(branch, &mut checks, floor).await?;
+                waited += backoff(waited).await;
+            }
+            Some(CommitOutcome::Retry { .. }) if waited < PATIENCE => waited += backoff(waited).await,
+            None | Some(CommitOutcome::Retry { .. } | CommitOutcome::Unknown) => {
+                // The question aborts an id that is undecided, so its answer is final (C1).
+                return ask(plan, registration, base).await;
+            }
+            Some(refusal) => return Err(refused(refusal)),
+        }
+        attempt += 1;
+    }
+}
+
+/// Sends one attempt. `None`: its answer is lost.
+async fn send(
+    branch: &Arc<Branch>,
+    registration: &Registration,
+    request: CommitRequest,
+) -> Option<CommitOutcome> {
+    let (to, answered) = oneshot::channel();
+    registration.shared.progress.lock().outstanding += 1;
+    let answer = Answer {
+        branch: branch.clone(),
+        txn: request.txn,
+        shared: registration.shared.clone(),
+        to: Some(to),
+        committed: false,
+    };
+    branch.wal.submit(request, Box::new(move |outcome| answer.give(outcome)));
+    task_timeout(answered).await
+}
+
+async fn ask(plan: &CommitPlan<'_>, registration: &Registration, base: Lsn) -> Result<Committed, TxnError> {
+    let branch = plan.branch;
+    let mut waited = Duration::ZERO;
+    loop {
+        let status = branch.wal.outcome(branch.id, plan.txn, base).await;
+        if let Some(committed) = registration.applied() {
+            return Ok(committed);
+        }
+        match status {
+            Ok(TxnStatus::Committed(lsn)) => {
+                branch.wait_applied(lsn).await?;
+                return Ok(registration.applied().unwrap_or(Committed { lsn, time_micros: None }));
+            }
+            Ok(TxnStatus::Aborted) => return Err(refused(CommitOutcome::Aborted)),
+            Ok(TxnStatus::LookInLog) => {
+                // Every record since before the first attempt comes through our own feed, and after
+                // a confirmed snapshot no earlier leader's proposal can still appear.
+                branch.snapshot().await?;
+                return registration.applied().ok_or_else(|| refused(CommitOutcome::Aborted));
+            }
+            Err(error) if waited > PATIENCE => {
+                let mut unknown = refused(CommitOutcome::Unknown);
+                unknown.set_cause(error);
+                return Err(unknown);
+            }
+            Err(_) => waited += backoff(waited).await,
+        }
+    }
+}
