@@ -26,6 +26,7 @@ mod database;
 mod def;
 pub mod deparse;
 pub mod ids;
+mod object_access;
 pub mod roles;
 mod session;
 pub mod stored;

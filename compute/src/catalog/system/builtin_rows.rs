@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// Rows, each with a value for each column of its catalog.
-pub(super) type StaticRows = &'static [Vec<Datum>];
+pub(crate) type StaticRows = &'static [Vec<Datum>];
 
 static ROWS: LazyLock<Mutex<HashMap<&'static str, StaticRows>>> = LazyLock::new(Mutex::default);
 
 /// The built-in rows of a catalog; read once, when first asked for.
-pub(super) fn builtin_rows(catalog: &str) -> StaticRows {
+pub(crate) fn builtin_rows(catalog: &str) -> StaticRows {
     let Some(source) = builtin::rows(catalog) else { return &[] };
     let mut all = ROWS.lock();
     all.entry(source.name).or_insert_with(|| Box::leak(read(source).into_boxed_slice()))

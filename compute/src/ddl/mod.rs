@@ -1,0 +1,144 @@
+//! Schema changes: rows of the catalog, written in the session's own transaction.
+//!
+//! A bound [`Ddl`] becomes inserts, updates and deletes of stored rows ([`crate::catalog::stored`]) through
+//! the transaction like any others, so ROLLBACK undoes it, branches and `AS OF` cover it, and it becomes
+//! visible with the commit. Nothing is waited for: who was faster is found at COMMIT.
+//!
+//! # What a change writes, and what it checks
+//!
+//! 1. The rows of the objects themselves. A new name is an insert of its key in a `_name` table, so that
+//!    of two transactions that take the same name one fails.
+//! 2. The relation row of each changed table. Every transaction that used the table checks it (C2).
+//! 3. The version row of the database, unchecked, with a value nobody else has: it tells caches that
+//!    there is another catalog.
+//! 4. What the change relies on is checked at COMMIT: that the schema still exists, that nobody made
+//!    something in a schema that is dropped, that nobody wrote a table that was read whole.
+//!
+//! # Invariants
+//!
+//! 1. Storage that a change makes has an id nobody had before, and is marked as made by this
+//!    transaction. Storage that it abandons is removed by a DeleteRange (H4).
+//! 2. A definition that changes raises its table's schema version.
+//!
+//! What is not built is refused with 0A000: privileges on objects, DROP TABLE of a table whose row type is
+//! used, DROP COLUMN of a primary key's column.
+
+mod alter_table;
+mod columns;
+mod create_table;
+mod database;
+mod drop_table;
+mod names;
+mod rewrite;
+mod schema;
+mod truncate;
+
+use crate::catalog::stored::{DatabaseRow, VersionRow};
+use crate::catalog::{CatalogCache, DatabaseCatalog, IdAllocator, SessionCatalog, access};
+use crate::functions::EvalContext;
+use crate::sql::bound::{Ddl, Insert};
+use crate::txn::Txn;
+use crate::{SqlError, SqlResult};
+use shardforge_common::mutation::Aspects;
+use shardforge_common::random;
+use shardforge_types::{Oid, SqlState};
+use std::sync::Arc;
+
+/// What a schema change is told beside its statement.
+#[derive(Clone, Copy)]
+pub struct DdlContext<'a> {
+    /// The branch's catalogs.
+    pub cache: &'a CatalogCache,
+    /// The branch's ids.
+    pub ids: &'a IdAllocator,
+    /// The catalog that the statement was bound with.
+    pub catalog: &'a SessionCatalog,
+    /// What functions in defaults may ask of the session.
+    pub eval: &'a EvalContext,
+    /// The role that will own what is made.
+    pub owner: Oid,
+    /// Whether a transaction block is open.
+    pub in_transaction_block: bool,
+}
+
+/// What a schema change answers.
+#[derive(Debug, Default)]
+pub struct DdlOutcome {
+    /// The command tag, for CREATE TABLE AS with rows replaced by that of the insert.
+    pub tag: &'static str,
+    /// What the client is told.
+    pub notices: Vec<String>,
+    /// CREATE TABLE AS: to be run next in the same transaction.
+    pub insert: Option<Box<Insert>>,
+}
+
+impl DdlOutcome {
+    fn tag(tag: &'static str) -> Self {
+        Self { tag, ..Self::default() }
+    }
+}
+
+/// Carries a schema change out, up to what COMMIT does.
+pub async fn execute(ddl: &Ddl, txn: &mut Txn, context: DdlContext<'_>) -> SqlResult<DdlOutcome> {
+    match ddl {
+        Ddl::CreateDatabase { name } => database::create(name, txn, context).await,
+        Ddl::DropDatabase { name, if_exists } => database::drop(name, *if_exists, txn, context).await,
+        Ddl::CreateSchema { name, if_not_exists } => schema::create(name, *if_not_exists, txn, context).await,
+        Ddl::DropSchema { names, if_exists, cascade } => {
+            schema::drop(names, *if_exists, *cascade, txn, context).await
+        }
+        Ddl::CreateTable(table) => create_table::create(table, txn, context).await,
+        Ddl::CreateTableAs { table, query, no_data } => {
+            create_table::create_as(table, query, *no_data, txn, context).await
+        }
+        Ddl::DropTable { tables, missing, cascade } => {
+            drop_table::drop(tables, missing, *cascade, txn, context).await
+        }
+        Ddl::Truncate { tables, .. } => truncate::truncate(tables, txn, context).await,
+        Ddl::AlterTable { table, actions } => alter_table::alter(table, actions, txn, context).await,
+        Ddl::Nothing { tag, notice } => {
+            Ok(DdlOutcome { tag, notices: vec![notice.clone()], ..DdlOutcome::default() })
+        }
+    }
+}
+
+impl DdlContext<'_> {
+    fn database(&self) -> Oid {
+        self.catalog.database_catalog().database()
+    }
+
+    /// The catalog as the transaction sees it now, its own changes included.
+    async fn load(&self, txn: &mut Txn) -> SqlResult<Arc<DatabaseCatalog>> {
+        self.cache.load(txn, self.database()).await
+    }
+
+    /// Says that the schema of this database changed.
+    async fn changed(&self, txn: &mut Txn) -> SqlResult<()> {
+        mark_changed(txn, self.database()).await
+    }
+}
+
+async fn mark_changed(txn: &mut Txn, database: Oid) -> SqlResult<()> {
+    let version = VersionRow { database, txn: txn.id(), nonce: random::u64() as i64 };
+    access::put_unchecked(txn, &version).await
+}
+
+/// Says that what all databases share changed, and demands that no database is made meanwhile: its
+/// catalog would not notice.
+async fn mark_shared_changed(txn: &mut Txn, databases: &[DatabaseRow]) -> SqlResult<()> {
+    let (start, end) = crate::catalog::stored::prefix_range::<DatabaseRow>(&[]);
+    txn.check_range(start, end, Aspects::EXISTENCE);
+    for database in databases {
+        mark_changed(txn, database.oid).await?;
+    }
+    Ok(())
+}
+
+/// 25001 inside a transaction block.
+fn forbid_in_block(context: DdlContext<'_>, statement: &str) -> SqlResult<()> {
+    if context.in_transaction_block {
+        let message = format!("{statement} cannot run inside a transaction block");
+        return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+    }
+    Ok(())
+}
