@@ -13,6 +13,7 @@
 
 pub mod catalog;
 pub mod copy;
+pub mod ddl;
 pub mod error;
 pub mod functions;
 pub mod pgwire;

@@ -4,7 +4,9 @@ use super::database::{INFORMATION_SCHEMA, PG_CATALOG};
 use super::session::SessionCatalog;
 use super::{TableDef, TableKind, builtin, system};
 use crate::functions::text_io::quote_ident;
-use crate::functions::{CatalogAccess, ConstraintInfo, ConstraintKind, ObjectClass, RelationInfo, RelationKind};
+use crate::functions::{
+    CatalogAccess, ConstraintInfo, ConstraintKind, ObjectClass, RelationInfo, RelationKind,
+};
 use shardforge_types::oid::format_type;
 use shardforge_types::{Datum, Oid, PgType};
 use std::sync::Arc;
@@ -46,7 +48,8 @@ impl CatalogAccess for SessionCatalog {
         let catalog = self.database_catalog();
         let row = catalog.constraint(oid)?;
         let columns = catalog.columns(row.relation);
-        let name = |number: &i16| columns.iter().find(|column| column.number == *number).map(|c| c.name.clone());
+        let name =
+            |number: &i16| columns.iter().find(|column| column.number == *number).map(|c| c.name.clone());
         let kind = match row.kind {
             b'p' => ConstraintKind::PrimaryKey,
             b'u' => ConstraintKind::Unique,
@@ -73,7 +76,8 @@ impl CatalogAccess for SessionCatalog {
             },
             ObjectClass::Schema => catalog.namespace_name(oid).map(|name| (None, name.to_owned())),
             ObjectClass::Role => {
-                let stored = catalog.roles().iter().find(|role| role.oid == oid).map(|role| role.name.as_str());
+                let stored =
+                    catalog.roles().iter().find(|role| role.oid == oid).map(|role| role.name.as_str());
                 stored.or_else(|| system::predefined_role_name(oid)).map(|name| (None, name.to_owned()))
             }
             ObjectClass::Database => {
@@ -123,9 +127,12 @@ impl CatalogAccess for SessionCatalog {
                 let stored = catalog.roles().iter().find(|role| role.name == name).map(|role| role.oid);
                 stored.or_else(|| system::predefined_role_by_name(name)).into_iter().collect()
             }
-            ObjectClass::Database => {
-                catalog.databases().iter().filter(|database| database.name == name).map(|row| row.oid).collect()
-            }
+            ObjectClass::Database => catalog
+                .databases()
+                .iter()
+                .filter(|database| database.name == name)
+                .map(|row| row.oid)
+                .collect(),
             ObjectClass::Constraint => {
                 let found = catalog.constraints().filter(|row| row.name == name && in_schema(row.namespace));
                 found.map(|row| row.oid).collect()

@@ -4,7 +4,8 @@ use super::columns::check_columns;
 use super::names::{self, duplicate_constraint};
 use super::{DdlContext, DdlOutcome};
 use crate::catalog::stored::{
-    ColumnRow, ConstraintRow, IndexRow, NamespaceRow, RelationNameRow, RelationRow, Stored, TypeNameRow, TypeRow,
+    ColumnRow, ConstraintRow, IndexRow, NamespaceRow, RelationNameRow, RelationRow, Stored, TypeNameRow,
+    TypeRow,
 };
 use crate::catalog::{INFORMATION_SCHEMA, PG_CATALOG, TableDef, access};
 use crate::sql::bound::{CreateTable, Insert, NewColumn, Query};
@@ -19,7 +20,11 @@ use std::sync::Arc;
 pub(super) const MAX_COLUMNS: usize = 1600;
 
 /// CREATE TABLE.
-pub(super) async fn create(table: &CreateTable, txn: &mut Txn, context: DdlContext<'_>) -> SqlResult<DdlOutcome> {
+pub(super) async fn create(
+    table: &CreateTable,
+    txn: &mut Txn,
+    context: DdlContext<'_>,
+) -> SqlResult<DdlOutcome> {
     create_table(table, txn, context).await?;
     Ok(DdlOutcome { tag: "CREATE TABLE", notices: table.notices.clone(), insert: None })
 }
@@ -47,7 +52,11 @@ pub(super) async fn create_as(
     })
 }
 
-async fn create_table(table: &CreateTable, txn: &mut Txn, context: DdlContext<'_>) -> SqlResult<Arc<TableDef>> {
+async fn create_table(
+    table: &CreateTable,
+    txn: &mut Txn,
+    context: DdlContext<'_>,
+) -> SqlResult<Arc<TableDef>> {
     let database = context.database();
     if table.schema == PG_CATALOG || table.schema == INFORMATION_SCHEMA {
         let message = format!("permission denied to create \"{}\"", table.name);
@@ -80,7 +89,8 @@ async fn create_table(table: &CreateTable, txn: &mut Txn, context: DdlContext<'_
 /// The table's relation row and its row type.
 async fn write_relation(table: &CreateTable, txn: &mut Txn, context: DdlContext<'_>) -> SqlResult<Oid> {
     let database = context.database();
-    let (array, row_type, oid) = (context.ids.oid().await?, context.ids.oid().await?, context.ids.oid().await?);
+    let (array, row_type, oid) =
+        (context.ids.oid().await?, context.ids.oid().await?, context.ids.oid().await?);
     let (storage, value_storage) = (context.ids.storage().await?, context.ids.storage().await?);
     txn.mark_storage_created(storage);
     txn.mark_storage_created(value_storage);
@@ -135,8 +145,14 @@ async fn insert_type(txn: &mut Txn, ty: &TypeRow) -> SqlResult<()> {
     access::insert(txn, &TypeNameRow { database, namespace, name, oid: ty.oid }).await
 }
 
-async fn write_columns(table: &CreateTable, oid: Oid, txn: &mut Txn, context: DdlContext<'_>) -> SqlResult<()> {
-    let in_key = |place: usize| table.primary_key.as_ref().is_some_and(|(_, columns)| columns.contains(&place));
+async fn write_columns(
+    table: &CreateTable,
+    oid: Oid,
+    txn: &mut Txn,
+    context: DdlContext<'_>,
+) -> SqlResult<()> {
+    let in_key =
+        |place: usize| table.primary_key.as_ref().is_some_and(|(_, columns)| columns.contains(&place));
     for (place, column) in table.columns.iter().enumerate() {
         let mut row = new_column(column, oid, place as i16 + 1, context).await?;
         row.not_null |= in_key(place);
@@ -167,7 +183,12 @@ pub(super) async fn new_column(
     })
 }
 
-async fn write_constraints(table: &CreateTable, oid: Oid, txn: &mut Txn, context: DdlContext<'_>) -> SqlResult<()> {
+async fn write_constraints(
+    table: &CreateTable,
+    oid: Oid,
+    txn: &mut Txn,
+    context: DdlContext<'_>,
+) -> SqlResult<()> {
     let mut taken: HashSet<String> = HashSet::new();
     if let Some((name, columns)) = &table.primary_key {
         // A primary key's index is the table itself, so it has no storage of its own.
@@ -188,7 +209,8 @@ async fn write_constraints(table: &CreateTable, oid: Oid, txn: &mut Txn, context
     // The expressions are bound over the columns that were just written.
     context.changed(txn).await?;
     let catalog = context.load(txn).await?;
-    let definition = catalog.table(oid).cloned().ok_or_else(|| SqlError::internal("a new table is not in the catalog"))?;
+    let definition =
+        catalog.table(oid).cloned().ok_or_else(|| SqlError::internal("a new table is not in the catalog"))?;
     for (name, expression) in &table.checks {
         if !taken.insert(name.clone()) {
             return Err(duplicate_constraint(&table.name, name));
@@ -226,7 +248,8 @@ async fn write_key(
     txn: &mut Txn,
     context: DdlContext<'_>,
 ) -> SqlResult<String> {
-    let columns: Vec<&str> = index.columns.iter().map(|column| table.columns[*column].name.as_str()).collect();
+    let columns: Vec<&str> =
+        index.columns.iter().map(|column| table.columns[*column].name.as_str()).collect();
     let label = if index.primary { "pkey" } else { "key" };
     let made_up = names::is_made_up(index.name, &table.name, &columns, label);
     let name = names::index_name(txn, context.database(), table.schema, index.name, made_up).await?;

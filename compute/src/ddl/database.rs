@@ -4,8 +4,8 @@ use super::drop_table::remove_storage;
 use super::{DdlContext, DdlOutcome, forbid_in_block, mark_shared_changed};
 use crate::catalog::bootstrap::{TEMPLATE1, write_database};
 use crate::catalog::stored::{
-    ColumnRow, ConstraintRow, DatabaseNameRow, DatabaseRow, DescriptionRow, IndexRow, NamespaceNameRow, NamespaceRow,
-    RelationNameRow, RelationRow, Stored, TypeNameRow, TypeRow, VersionRow, prefix_range,
+    ColumnRow, ConstraintRow, DatabaseNameRow, DatabaseRow, DescriptionRow, IndexRow, NamespaceNameRow,
+    NamespaceRow, RelationNameRow, RelationRow, Stored, TypeNameRow, TypeRow, VersionRow, prefix_range,
 };
 use crate::catalog::{access, roles};
 use crate::txn::Txn;
@@ -20,7 +20,10 @@ const PG_DATABASE: Oid = Oid(1262);
 pub(super) async fn create(name: &str, txn: &mut Txn, context: DdlContext<'_>) -> SqlResult<DdlOutcome> {
     forbid_in_block(context, "CREATE DATABASE")?;
     if roles::database(txn, name).await?.is_some() {
-        return Err(SqlError::new(SqlState::DUPLICATE_DATABASE, format!("database \"{name}\" already exists")));
+        return Err(SqlError::new(
+            SqlState::DUPLICATE_DATABASE,
+            format!("database \"{name}\" already exists"),
+        ));
     }
     let template = [TEMPLATE1.to_datum()];
     let (start, end) = prefix_range::<RelationRow>(&template);
@@ -40,13 +43,15 @@ pub(super) async fn create(name: &str, txn: &mut Txn, context: DdlContext<'_>) -
     };
     write_database(txn, &row).await?;
     for schema in access::scan::<NamespaceRow>(txn, &template).await? {
-        access::insert(txn, &NamespaceNameRow { database: oid, name: schema.name.clone(), oid: schema.oid }).await?;
+        access::insert(txn, &NamespaceNameRow { database: oid, name: schema.name.clone(), oid: schema.oid })
+            .await?;
         access::insert(txn, &NamespaceRow { database: oid, ..schema }).await?;
     }
     for comment in access::scan::<DescriptionRow>(txn, &template).await? {
         access::insert(txn, &DescriptionRow { database: oid, ..comment }).await?;
     }
-    mark_shared_changed(txn, context.load(txn).await?.databases()).await?;
+    let catalog = context.load(txn).await?;
+    mark_shared_changed(txn, catalog.databases()).await?;
     Ok(DdlOutcome::tag("CREATE DATABASE"))
 }
 
@@ -64,7 +69,10 @@ pub(super) async fn drop(
             outcome.notices.push(format!("database \"{name}\" does not exist, skipping"));
             return Ok(outcome);
         }
-        return Err(SqlError::new(SqlState::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist")));
+        return Err(SqlError::new(
+            SqlState::INVALID_CATALOG_NAME,
+            format!("database \"{name}\" does not exist"),
+        ));
     };
     if row.is_template {
         return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, "cannot drop a template database"));
@@ -72,7 +80,8 @@ pub(super) async fn drop(
     if row.oid == context.database() {
         return Err(SqlError::new(SqlState::OBJECT_IN_USE, "cannot drop the currently open database"));
     }
-    mark_shared_changed(txn, context.load(txn).await?.databases()).await?;
+    let catalog = context.load(txn).await?;
+    mark_shared_changed(txn, catalog.databases()).await?;
     let database = [row.oid.to_datum()];
     for relation in access::scan::<RelationRow>(txn, &database).await? {
         remove_storage(relation.storage, txn).await?;

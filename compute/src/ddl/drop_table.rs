@@ -2,7 +2,8 @@
 
 use super::{DdlContext, DdlOutcome};
 use crate::catalog::stored::{
-    ColumnRow, ConstraintRow, DescriptionRow, IndexRow, RelationNameRow, RelationRow, Stored, TypeNameRow, TypeRow,
+    ColumnRow, ConstraintRow, DescriptionRow, IndexRow, RelationNameRow, RelationRow, Stored, TypeNameRow,
+    TypeRow,
 };
 use crate::catalog::{DatabaseCatalog, TableDef, TableKind, access};
 use crate::txn::{Checked, Txn};
@@ -62,7 +63,9 @@ fn require_unused(
     let array = catalog.type_row(relation.row_type).map(|row| row.array);
     let of_type = |oid: Oid| oid == relation.row_type || Some(oid) == array;
     for other in catalog.tables().filter(|other| dropped.iter().all(|dropped| dropped.oid != other.oid)) {
-        let Some((_, column)) = other.visible_columns().find(|(_, column)| of_type(column.ty.oid)) else { continue };
+        let Some((_, column)) = other.visible_columns().find(|(_, column)| of_type(column.ty.oid)) else {
+            continue;
+        };
         if cascade {
             return Err(SqlError::not_supported(format!("dropping column {} with its type", column.name)));
         }
@@ -88,12 +91,14 @@ pub(super) async fn remove_table(table: &TableDef, txn: &mut Txn, context: DdlCo
         access::delete::<ConstraintRow>(txn, &[database.clone(), constraint.oid.to_datum()]).await?;
     }
     for column in catalog.columns(table.oid) {
-        access::delete::<ColumnRow>(txn, &[database.clone(), table.oid.to_datum(), column.number.to_datum()]).await?;
+        access::delete::<ColumnRow>(txn, &[database.clone(), table.oid.to_datum(), column.number.to_datum()])
+            .await?;
     }
     let array = catalog.type_row(relation.row_type).map(|row| row.array);
     for ty in [Some(relation.row_type), array].into_iter().flatten().filter_map(|oid| catalog.type_row(oid)) {
         access::delete::<TypeRow>(txn, &[database.clone(), ty.oid.to_datum()]).await?;
-        access::delete::<TypeNameRow>(txn, &[database.clone(), ty.namespace.to_datum(), ty.name.to_datum()]).await?;
+        access::delete::<TypeNameRow>(txn, &[database.clone(), ty.namespace.to_datum(), ty.name.to_datum()])
+            .await?;
     }
     let comments = [database.clone(), PG_CLASS.to_datum(), table.oid.to_datum()];
     access::delete_all::<DescriptionRow>(txn, &comments).await?;
@@ -106,7 +111,11 @@ pub(super) async fn remove_table(table: &TableDef, txn: &mut Txn, context: DdlCo
 }
 
 /// Removes an index, its entries included.
-pub(super) async fn remove_index(index: &IndexRow, catalog: &DatabaseCatalog, txn: &mut Txn) -> SqlResult<()> {
+pub(super) async fn remove_index(
+    index: &IndexRow,
+    catalog: &DatabaseCatalog,
+    txn: &mut Txn,
+) -> SqlResult<()> {
     let database = index.database.to_datum();
     if let Some(relation) = catalog.relation(index.oid) {
         let name = [database.clone(), relation.namespace.to_datum(), relation.name.to_datum()];

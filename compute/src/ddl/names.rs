@@ -12,7 +12,9 @@ const MAX_NAME_LEN: usize = 63;
 /// 42P07 when a relation has the name.
 pub(super) async fn relation_is_free(txn: &mut Txn, database: Oid, schema: Oid, name: &str) -> SqlResult<()> {
     let key = [database.to_datum(), schema.to_datum(), name.to_owned().to_datum()];
-    if access::get::<RelationNameRow>(txn, &key).await?.is_some() || system::relation_by_name(schema, name).is_some() {
+    if access::get::<RelationNameRow>(txn, &key).await?.is_some()
+        || system::relation_by_name(schema, name).is_some()
+    {
         return Err(SqlError::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists")));
     }
     Ok(())
@@ -29,7 +31,12 @@ pub(super) async fn type_is_free(txn: &mut Txn, database: Oid, schema: Oid, name
 }
 
 /// The name of the type of arrays of a type: an underscore before it, and more while that is taken.
-pub(super) async fn array_type_name(txn: &mut Txn, database: Oid, schema: Oid, name: &str) -> SqlResult<String> {
+pub(super) async fn array_type_name(
+    txn: &mut Txn,
+    database: Oid,
+    schema: Oid,
+    name: &str,
+) -> SqlResult<String> {
     let mut underscores = 1;
     loop {
         let candidate = cut(&format!("{}{name}", "_".repeat(underscores)), MAX_NAME_LEN).to_owned();
@@ -72,7 +79,12 @@ pub(super) fn is_made_up(name: &str, table: &str, columns: &[&str], label: &str)
 }
 
 /// 42710 when the table, or the list of its new ones, has a constraint of the name.
-pub(super) fn constraint_is_free(catalog: &DatabaseCatalog, table: Oid, of: &str, name: &str) -> SqlResult<()> {
+pub(super) fn constraint_is_free(
+    catalog: &DatabaseCatalog,
+    table: Oid,
+    of: &str,
+    name: &str,
+) -> SqlResult<()> {
     if catalog.constraints_of(table).any(|constraint| constraint.name == name) {
         return Err(duplicate_constraint(of, name));
     }

@@ -55,13 +55,17 @@ pub(super) async fn drop(
         let catalog = context.load(txn).await?;
         match catalog.namespace_oid(name) {
             Some(PG_CATALOG | INFORMATION_SCHEMA) => {
-                let message = format!("cannot drop schema {name} because it is required by the database system");
+                let message =
+                    format!("cannot drop schema {name} because it is required by the database system");
                 return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
             }
             Some(oid) => drop_one(oid, name, cascade, &mut outcome, txn, context).await?,
             None if if_exists => outcome.notices.push(format!("schema \"{name}\" does not exist, skipping")),
             None => {
-                return Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{name}\" does not exist")));
+                return Err(SqlError::new(
+                    SqlState::INVALID_SCHEMA_NAME,
+                    format!("schema \"{name}\" does not exist"),
+                ));
             }
         }
     }
@@ -80,8 +84,10 @@ async fn drop_one(
     let catalog = context.load(txn).await?;
     let tables: Vec<_> = catalog.tables().filter(|table| table.schema == oid).cloned().collect();
     if !tables.is_empty() && !cascade {
-        let lines: Vec<_> =
-            tables.iter().map(|table| format!("table {} depends on schema {name}", shown(name, &table.name))).collect();
+        let lines: Vec<_> = tables
+            .iter()
+            .map(|table| format!("table {} depends on schema {name}", shown(name, &table.name)))
+            .collect();
         let message = format!("cannot drop schema {name} because other objects depend on it");
         return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
             .detail(lines.join("\n"))

@@ -212,7 +212,7 @@ stored_rows! {
             owner: Oid,
             /// Its row type; 0 for an index.
             row_type: Oid,
-            /// Where its rows are; for the index of a primary key, where the table's are.
+            /// Where its rows are; 0 for the index of a primary key, which is the table itself.
             storage: StorageId,
             /// Where its big values are; 0 for an index.
             value_storage: StorageId,
