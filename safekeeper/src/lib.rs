@@ -6,6 +6,7 @@ mod config;
 pub mod feed;
 pub mod group;
 mod history;
+mod housekeeping;
 pub mod log;
 mod machine;
 pub mod raft;
@@ -16,5 +17,6 @@ mod service;
 mod supervisor;
 
 pub use config::SafekeeperConfig;
+pub use housekeeping::Chore;
 pub use safekeeper::Safekeeper;
 pub use sequencer::CoreConfig;

@@ -1,10 +1,11 @@
 //! A running safekeeper: its parts, started in order and stopped in the opposite one.
 
-use crate::archive::{ArchiveReader, Reports};
+use crate::archive::{ArchiveIndex, ArchiveReader, Archiver, Reports, Trim};
 use crate::config::SafekeeperConfig;
 use crate::feed::{CatchUp, Hub};
 use crate::group::GroupState;
 use crate::history::History;
+use crate::housekeeping::{self, Chore, Simple};
 use crate::log::Log;
 use crate::machine::GroupMachine;
 use crate::raft::{
@@ -21,6 +22,7 @@ use shardforge_store::ObjectStore;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long a start waits for a group of one to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -45,6 +47,7 @@ struct Tasks {
     stopped: bool,
     threads: Vec<std::thread::JoinHandle<()>>,
     supervisor: Option<task::JoinHandle<()>>,
+    housekeeping: Option<(watch::Sender<bool>, task::JoinHandle<()>)>,
 }
 
 impl Safekeeper {
@@ -123,7 +126,11 @@ impl Safekeeper {
                 return Err(e);
             }
         };
-        let archive = ArchiveReader::new(store.clone(), tokio::runtime::Handle::current());
+        let purged = log.purged(config.group).map_or(0, |(index, _)| index);
+        state.write().forget_below(purged);
+        let index = Arc::new(ArchiveIndex::new(store));
+        let reports: Arc<Mutex<Reports>> = Arc::default();
+        let archive = ArchiveReader::new(index.clone(), tokio::runtime::Handle::current());
         let history =
             Arc::new(History { state: state.clone(), log: log.clone(), group: config.group, archive });
         let (lost_sender, lost) = tokio::sync::mpsc::unbounded_channel();
@@ -144,7 +151,39 @@ impl Safekeeper {
         let catch_up = task::spawn_thread("feed-catch-up", move || catch_up.run())
             .map_err(|e| Error::unavailable("cannot start a thread").with_source(e))?;
         let read_index = ReadIndex::new(member.clone(), raft_thread.handle().clone(), single_voter);
-        let tasks = Tasks { stopped: false, threads: vec![catch_up], supervisor: Some(supervisor) };
+        let (leads, lease) = (sequencer.clone(), (sequencer.clone(), config.staged_lease));
+        let measured = (log.clone(), hub.clone());
+        let chores: Vec<Box<dyn Chore>> = vec![
+            Box::new(Simple("expire staged transactions", move || lease.0.expire_staged(lease.1))),
+            Box::new(Archiver {
+                index: index.clone(),
+                reports: reports.clone(),
+                state: state.clone(),
+                history: history.clone(),
+                leads: Box::new(move || leads.leading_term().is_some()),
+                above_bytes: config.archive_above_bytes,
+                segment_bytes: config.archive_segment_bytes,
+            }),
+            Box::new(Trim {
+                index,
+                reports: reports.clone(),
+                state: state.clone(),
+                member: member.clone(),
+                log: log.clone(),
+                group: config.group,
+                min_entries: config.trim_entries,
+            }),
+            Box::new(Simple("measure", move || measure(&measured.0, &measured.1))),
+        ];
+        let (stop, stopped) = watch::channel(false);
+        let housekeeping =
+            task::spawn("wal-housekeeping", housekeeping::run(chores, config.trim_interval, stopped));
+        let tasks = Tasks {
+            stopped: false,
+            threads: vec![catch_up],
+            supervisor: Some(supervisor),
+            housekeeping: Some((stop, housekeeping)),
+        };
         Ok(Arc::new(Safekeeper {
             config,
             state,
@@ -154,7 +193,7 @@ impl Safekeeper {
             member,
             read_index,
             log,
-            reports: Arc::default(),
+            reports,
             raft_thread,
             tasks: Mutex::new(tasks),
         }))
@@ -167,13 +206,18 @@ impl Safekeeper {
 
     /// Stops: no more commits, feeds ended, the log's end marked. Calling it again does nothing.
     pub async fn shutdown(&self) {
-        let (threads, supervisor) = {
+        let (threads, supervisor, housekeeping) = {
             let mut tasks = self.tasks.lock();
             if std::mem::replace(&mut tasks.stopped, true) {
                 return;
             }
-            (std::mem::take(&mut tasks.threads), tasks.supervisor.take())
+            (std::mem::take(&mut tasks.threads), tasks.supervisor.take(), tasks.housekeeping.take())
         };
+        if let Some((stop, task)) = housekeeping {
+            stop.send_replace(true);
+            // If it panicked, that was logged.
+            let _ = task.await;
+        }
         self.sequencer.stand_down(None, "the safekeeper is stopping");
         self.member.shutdown().await;
         if let Some(supervisor) = supervisor {
@@ -196,4 +240,16 @@ impl Safekeeper {
             Err(e) => tracing::warn!("the safekeeper did not stop in order: {e}"),
         }
     }
+}
+
+/// Gauges of what is not counted where it happens.
+fn measure(log: &Log, hub: &Hub) {
+    let stats = log.stats();
+    metrics::gauge!("safekeeper_log_bytes").set(stats.disk_bytes as f64);
+    metrics::gauge!("safekeeper_log_segments").set(stats.segments as f64);
+    metrics::gauge!("safekeeper_log_entries").set(stats.entries as f64);
+    metrics::counter!("safekeeper_fsyncs_total").absolute(stats.batches);
+    metrics::counter!("safekeeper_log_written_bytes_total").absolute(stats.written_bytes);
+    metrics::counter!("safekeeper_log_disk_reads_total").absolute(stats.disk_reads);
+    metrics::gauge!("safekeeper_feed_lag_commits").set(hub.lag() as f64);
 }

@@ -59,7 +59,8 @@ impl WalService for Safekeeper {
         if request.from > committed.next() {
             return Err(Error::retry(format!("LSN {} is not reached here, only {committed}", request.from)));
         }
-        if request.from < first_available && !self.history.archive.holds(request.branch, request.from)? {
+        // When the archive was not listed yet, the catch-up thread finds out, and ends the feed.
+        if request.from < first_available && self.history.archive.lacks(request.branch, request.from) {
             return Err(Error::not_found(format!(
                 "LSN {} of branch {} is no longer kept; the log begins at {first_available}",
                 request.from, request.branch

@@ -1,0 +1,65 @@
+//! Drops log entries that nobody needs (L1).
+
+use super::{ArchiveIndex, Reports};
+use crate::group::GroupState;
+use crate::housekeeping::Chore;
+use crate::log::Log;
+use crate::raft::Member;
+use async_trait::async_trait;
+use parking_lot::{Mutex, RwLock};
+use shardforge_common::{BranchRef, GroupId, Lsn, Result};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A snapshot that takes longer is given up for this round.
+const SNAPSHOT_WITHIN: Duration = Duration::from_secs(60);
+
+/// The last log index that can go, of the applied ones: each branch's commits up to `safe` of it are
+/// elsewhere. Pure.
+pub(crate) fn trim_point(state: &GroupState, safe: impl Fn(BranchRef) -> Lsn) -> u64 {
+    let needed = state.branches.iter().filter_map(|(id, branch)| {
+        branch.first_needed_index(safe(BranchRef { tenant: branch.tenant, branch: *id }))
+    });
+    match needed.min() {
+        Some(first) => first.saturating_sub(1).min(state.applied_index),
+        None => state.applied_index,
+    }
+}
+
+/// The chore of every member: snapshot, then purge.
+pub struct Trim {
+    pub(crate) index: Arc<ArchiveIndex>,
+    pub(crate) reports: Arc<Mutex<Reports>>,
+    pub(crate) state: Arc<RwLock<GroupState>>,
+    pub(crate) member: Arc<Member>,
+    pub(crate) log: Log,
+    pub(crate) group: GroupId,
+    /// It is worth while from so many entries on.
+    pub(crate) min_entries: u64,
+}
+
+#[async_trait]
+impl Chore for Trim {
+    fn name(&self) -> &'static str {
+        "trim"
+    }
+
+    async fn round(&self) -> Result<()> {
+        let purged = self.log.purged(self.group).map_or(0, |(index, _)| index);
+        // What an earlier round asked for has happened meanwhile.
+        self.state.write().forget_below(purged);
+        let point = {
+            let state = self.state.read();
+            let reports = self.reports.lock();
+            trim_point(&state, |branch| self.index.safe_through(branch, reports.uploaded(branch)))
+        };
+        metrics::gauge!("safekeeper_trim_lag_entries").set(point.saturating_sub(purged) as f64);
+        if point < purged + self.min_entries.max(1) {
+            return Ok(());
+        }
+        if self.member.status().snapshot_index.is_none_or(|covered| covered < point) {
+            self.member.snapshot(SNAPSHOT_WITHIN).await?;
+        }
+        self.member.purge(point).await
+    }
+}
