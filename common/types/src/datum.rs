@@ -251,6 +251,7 @@ pub(crate) mod testing {
                 let cut: String = text.chars().take(len as usize).collect();
                 Datum::Text(crate::typmod::pad(&cut, len as usize))
             }
+            (oids::NAME, _) => Datum::Text(crate::typmod::name(&text)),
             _ => Datum::text(text),
         })
         .boxed()

@@ -201,6 +201,23 @@ impl Numeric {
         }
     }
 
+    /// The exponent of the first digit of a finite value: 0 for 1 to 9.99. Zero for zero.
+    pub fn exponent(&self) -> i64 {
+        match self.as_unscaled() {
+            Some((0, _)) => 0,
+            Some((unscaled, scale)) => i64::from(unscaled.unsigned_abs().ilog10()) - i64::from(scale),
+            None => self.decimal().map_or(0, |decimal| decimal.exponent()),
+        }
+    }
+
+    /// The value shown with exactly this many digits after the point, however many those are.
+    pub(crate) fn with_scale(&self, scale: u16) -> Result<Numeric, ValueError> {
+        match self.decimal() {
+            Some(decimal) if self.scale() != scale => decimal.rounded(i64::from(scale)).finish(),
+            _ => Ok(self.clone()),
+        }
+    }
+
     /// Sign, whole number as base-10^9 limbs from the least, and scale of a value too long for an
     /// `i128`: how rows store it.
     pub(crate) fn as_big(&self) -> Option<(bool, &[u32], u16)> {

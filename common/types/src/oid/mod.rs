@@ -4,6 +4,7 @@ mod format;
 pub mod oids;
 mod table;
 
+pub(crate) use format::{INTERVAL_FULL_PRECISION, INTERVAL_FULL_RANGE};
 pub use format::{format_type, parse_type_name, type_name};
 
 use std::fmt;
