@@ -49,6 +49,11 @@ impl Folder {
         Ok(Folder { disk, dir: dir.to_path_buf() })
     }
 
+    /// The folder, as errors call it.
+    pub(crate) fn name(&self) -> String {
+        self.dir.display().to_string()
+    }
+
     pub(crate) fn segment_path(&self, epoch: u64) -> PathBuf {
         self.dir.join(format!("{epoch:016x}.wal"))
     }

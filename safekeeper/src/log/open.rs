@@ -4,7 +4,7 @@ use super::files::{Folder, Spare, io_error};
 use super::format::{SEGMENT_HEADER_LEN, SegmentHeader};
 use super::handle::LogConfig;
 use super::pump::{Current, LogPump};
-use super::recovery::{Recovery, Segment, Tail, freed_mark};
+use super::recovery::{Recovery, Segment, Tail, check_sequence, freed_mark};
 use super::shared::{Counters, Inner, ReadFile, Shared};
 use super::state::State;
 use super::visible::Visible;
@@ -117,6 +117,7 @@ fn recover(folder: &Folder, config: &LogConfig, segments: &[u64], last: u64) -> 
     let mut recovery = Recovery::new(freed, Visible::new(config.cache_bytes));
     let (mut lens, mut files) = (BTreeMap::new(), BTreeMap::new());
     let live: Vec<u64> = segments.iter().copied().filter(|epoch| *epoch > freed).collect();
+    check_sequence(&folder.name(), freed, &live)?;
     for pair in live.windows(2) {
         let segment = folder.read_segment(pair[0])?;
         let next = if pair[1] == last.header.epoch { last.header } else { folder.read_header(pair[1])? };

@@ -63,6 +63,16 @@ pub(crate) fn freed_mark(last: &Segment) -> Result<u64> {
     Ok(freed)
 }
 
+/// Checks that no segment after the freed mark is missing. `dir` is what errors call the folder.
+pub(crate) fn check_sequence(dir: &str, freed: u64, live: &[u64]) -> Result<()> {
+    match (freed + 1..).zip(live).find(|(expected, found)| expected != *found) {
+        None => Ok(()),
+        Some((missing, _)) => Err(Error::corrupt(format!(
+            "the log is damaged at offset 0 of {dir}/{missing:016x}.wal: the file is missing"
+        ))),
+    }
+}
+
 impl Recovery {
     /// Recovery of the segments after `freed`.
     pub(crate) fn new(freed: u64, visible: Visible) -> Self {
@@ -75,10 +85,7 @@ impl Recovery {
         let Segment { name, header, bytes } = segment;
         let (epoch, seed) = (header.epoch, header.seed());
         if epoch != self.next_epoch {
-            return Err(Error::corrupt(format!(
-                "segment {:016x}.wal of the log is missing before {name}: the log is damaged at offset 0 of it",
-                self.next_epoch
-            )));
+            return Err(Error::internal(format!("{name} was read before segment {}", self.next_epoch)));
         }
         self.next_epoch += 1;
         let mut tail =

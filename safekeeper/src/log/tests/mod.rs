@@ -1,6 +1,8 @@
 //! Tests of the log as a whole. Those without a thread are driven by hand, and replay.
 
 mod basics;
+mod damage;
+mod full_disk;
 mod model;
 mod power_loss;
 
