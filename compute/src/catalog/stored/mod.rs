@@ -46,3 +46,6 @@ use shardforge_common::StorageId;
 
 /// The last storage id that is kept for the catalog.
 pub const LAST_RESERVED: StorageId = StorageId(4095);
+
+#[cfg(test)]
+mod tests;
