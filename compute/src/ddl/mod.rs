@@ -31,6 +31,8 @@ mod drop_table;
 mod names;
 mod rewrite;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod truncate;
 
 use crate::catalog::stored::{DatabaseRow, VersionRow};

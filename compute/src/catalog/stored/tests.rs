@@ -79,8 +79,8 @@ fn golden_bytes() {
         schema_version: 1,
     };
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(&row.key()), "KEY");
-    assert_eq!(hex(&row.value().unwrap()), "VALUE");
+    assert_eq!(hex(&row.key()), "000000000000000a13000000051300004000");
+    assert_eq!(hex(&row.value().unwrap()), "1008000098080000720a00000002400000001000000000000001100000000000000100000002000074");
 }
 
 #[test]

@@ -157,7 +157,10 @@ fn find(name: &str, column: &str, value: &str) -> BTreeMap<String, String> {
 fn shapes_are_those_of_postgresql_15() {
     let mut shapes: Vec<String> = system_tables()
         .map(|table| {
-            let columns = table.columns.iter().map(|column| format!("{}:{}", column.name, column.ty));
+            let columns = table.columns.iter().map(|column| {
+                let modifier = if column.ty.typmod >= 0 { format!("/{}", column.ty.typmod) } else { String::new() };
+                format!("{}:{}{modifier}", column.name, builtin::type_by_oid(column.ty.oid).unwrap().name)
+            });
             format!("{}.{} {}", table.schema_name, table.name, columns.collect::<Vec<_>>().join(", "))
         })
         .collect();
