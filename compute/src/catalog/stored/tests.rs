@@ -7,7 +7,10 @@ fn round_trip<R: StoredRow + PartialEq + std::fmt::Debug>(row: R) {
     let (key, value) = (row.key(), row.value().unwrap());
     assert_eq!(R::decode(&key, &value).unwrap(), row);
     for len in 0..value.len() {
-        assert!(R::decode(&key, &value[..len]).is_err_and(|error| error.kind() == ErrorKind::Corrupt), "{len}");
+        assert!(
+            R::decode(&key, &value[..len]).is_err_and(|error| error.kind() == ErrorKind::Corrupt),
+            "{len}"
+        );
     }
     for len in 0..key.len() {
         assert!(R::decode(&key[..len], &value).is_err(), "{len}");
@@ -80,7 +83,10 @@ fn golden_bytes() {
     };
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert_eq!(hex(&row.key()), "000000000000000a13000000051300004000");
-    assert_eq!(hex(&row.value().unwrap()), "1008000098080000720a00000002400000001000000000000001100000000000000100000002000074");
+    assert_eq!(
+        hex(&row.value().unwrap()),
+        "1008000098080000720a00000002400000001000000000000001100000000000000100000002000074"
+    );
 }
 
 #[test]

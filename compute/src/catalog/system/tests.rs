@@ -1,14 +1,14 @@
 use super::builtin_rows::builtin_rows;
 use super::{scan, system_tables, table};
+use crate::SqlError;
 use crate::catalog::bootstrap::{POSTGRES, SUPERUSER};
 use crate::catalog::builtin;
 use crate::catalog::stored::{
-    ColumnRow, ConstraintRow, DatabaseRow, DescriptionRow, IndexRow, NamespaceRow, RelationRow, RoleRow, TypeRow,
-    VersionRow,
+    ColumnRow, ConstraintRow, DatabaseRow, DescriptionRow, IndexRow, NamespaceRow, RelationRow, RoleRow,
+    TypeRow, VersionRow,
 };
 use crate::catalog::{DatabaseCatalog, PG_CATALOG, PUBLIC, Rows, TableDef, TableKind, deparse};
 use crate::functions::EvalContext;
-use crate::SqlError;
 use shardforge_common::{StorageId, TxnId};
 use shardforge_types::{Datum, Oid, Settings, SqlState, oids, text};
 use std::collections::BTreeMap;
@@ -98,7 +98,13 @@ pub(crate) fn sample() -> DatabaseCatalog {
             password: None,
             valid_until: None,
         }],
-        namespaces: vec![NamespaceRow { database, oid: PUBLIC, name: "public".to_owned(), owner: Oid(6171), acl: None }],
+        namespaces: vec![NamespaceRow {
+            database,
+            oid: PUBLIC,
+            name: "public".to_owned(),
+            owner: Oid(6171),
+            acl: None,
+        }],
         relations: vec![
             relation(20000, "t", b'r', 20002, 5000),
             relation(20003, "t_pkey", b'i', 0, 0),
@@ -149,7 +155,9 @@ fn rows_of(name: &str, catalog: &DatabaseCatalog) -> Vec<BTreeMap<String, String
 
 fn find(name: &str, column: &str, value: &str) -> BTreeMap<String, String> {
     let rows = rows_of(name, &sample());
-    rows.into_iter().find(|row| row[column] == value).unwrap_or_else(|| panic!("{name}: no {column} = {value}"))
+    rows.into_iter()
+        .find(|row| row[column] == value)
+        .unwrap_or_else(|| panic!("{name}: no {column} = {value}"))
 }
 
 /// The shapes of all system tables and views are those of a real PostgreSQL 15, which wrote the file.
@@ -158,7 +166,8 @@ fn shapes_are_those_of_postgresql_15() {
     let mut shapes: Vec<String> = system_tables()
         .map(|table| {
             let columns = table.columns.iter().map(|column| {
-                let modifier = if column.ty.typmod >= 0 { format!("/{}", column.ty.typmod) } else { String::new() };
+                let modifier =
+                    if column.ty.typmod >= 0 { format!("/{}", column.ty.typmod) } else { String::new() };
                 format!("{}:{}{modifier}", column.name, builtin::type_by_oid(column.ty.oid).unwrap().name)
             });
             format!("{}.{} {}", table.schema_name, table.name, columns.collect::<Vec<_>>().join(", "))
@@ -201,7 +210,8 @@ fn every_system_table_answers_or_is_refused() {
             }
         }
     }
-    for built in ["pg_class", "pg_attribute", "pg_roles", "columns", "pg_publication_rel", "pg_statistic_ext"] {
+    for built in ["pg_class", "pg_attribute", "pg_roles", "columns", "pg_publication_rel", "pg_statistic_ext"]
+    {
         assert!(!refused.contains(&built), "{built}");
     }
 }
@@ -226,13 +236,36 @@ fn a_users_table_is_shown_as_postgresql_shows_it() {
     let of = |row: &BTreeMap<String, String>, columns: &[&str]| {
         columns.iter().map(|column| row[*column].clone()).collect::<Vec<_>>().join(" ")
     };
-    let columns = ["relkind", "relnamespace", "relam", "relnatts", "relchecks", "relhasindex", "reltype", "relreplident"];
+    let columns = [
+        "relkind",
+        "relnamespace",
+        "relam",
+        "relnatts",
+        "relchecks",
+        "relhasindex",
+        "reltype",
+        "relreplident",
+    ];
     assert_eq!(of(&t, &columns), "r 2200 2 4 1 t 20002 d");
     assert_eq!(of(&find("pg_class", "relname", "t_pkey"), &columns), "i 2200 403 1 0 f 0 n");
-    let b = rows_of("pg_attribute", &sample()).into_iter().find(|row| row["attrelid"] == "20000" && row["attname"] == "b");
-    let columns = ["atttypid", "attlen", "attnum", "atttypmod", "attbyval", "attalign", "attstorage", "attnotnull", "atthasdef", "attcollation"];
+    let b = rows_of("pg_attribute", &sample())
+        .into_iter()
+        .find(|row| row["attrelid"] == "20000" && row["attname"] == "b");
+    let columns = [
+        "atttypid",
+        "attlen",
+        "attnum",
+        "atttypmod",
+        "attbyval",
+        "attalign",
+        "attstorage",
+        "attnotnull",
+        "atthasdef",
+        "attcollation",
+    ];
     assert_eq!(of(&b.unwrap(), &columns), "1043 -1 2 14 f i x t t 100");
-    let columns = ["indrelid", "indisunique", "indisprimary", "indkey", "indcollation", "indclass", "indoption"];
+    let columns =
+        ["indrelid", "indisunique", "indisprimary", "indkey", "indcollation", "indclass", "indoption"];
     assert_eq!(of(&find("pg_index", "indexrelid", "20003"), &columns), "20000 t t 1 0 1978 0");
     assert_eq!(of(&find("pg_index", "indexrelid", "20005"), &columns), "20000 t f 4 100 3126 0");
     let columns = ["contype", "conrelid", "conindid", "conkey", "connoinherit"];

@@ -151,7 +151,12 @@ async fn drop_removes_rows_names_and_types() {
     let after = session.catalog().await;
     let left = |catalog: &SessionCatalog| {
         let catalog = catalog.database_catalog();
-        (catalog.relations().count(), catalog.types().count(), catalog.constraints().count(), catalog.indexes().count())
+        (
+            catalog.relations().count(),
+            catalog.types().count(),
+            catalog.constraints().count(),
+            catalog.indexes().count(),
+        )
     };
     assert_eq!(left(&after), left(&before));
     assert!(after.database_catalog().columns(table.oid).is_empty());
@@ -324,7 +329,8 @@ async fn system_tables_are_found_by_name() {
     assert_eq!(catalog.role("postgres").unwrap(), Some(SUPERUSER));
     assert_eq!(catalog.role("pg_monitor").unwrap(), Some(Oid(3373)));
     let pg_namespace = system::relation_by_name(PG_CATALOG, "pg_namespace").and_then(system::table).unwrap();
-    let rows = system::scan(pg_namespace, catalog.database_catalog(), &EvalContext::detached(0), &[1]).unwrap();
+    let rows =
+        system::scan(pg_namespace, catalog.database_catalog(), &EvalContext::detached(0), &[1]).unwrap();
     let names: BTreeSet<_> = rows.iter().filter_map(|row| row[0].as_str().map(str::to_owned)).collect();
     assert_eq!(names.into_iter().collect::<Vec<_>>(), ["information_schema", "pg_catalog", "public"]);
 }

@@ -3,13 +3,13 @@
 mod cases;
 
 use super::{DdlContext, DdlOutcome, execute};
+use crate::SqlResult;
 use crate::catalog::bootstrap::{self, POSTGRES, SUPERUSER};
 use crate::catalog::{CatalogCache, IdAllocator, SessionCatalog, TableDef, access};
 use crate::functions::EvalContext;
 use crate::sql::CatalogLookup;
 use crate::sql::bound::{AlterTableAction, CreateTable, Ddl, NewColumn};
-use crate::txn::{Branch, BranchConfig, Checked, IsolationLevel, Txn, Visibility};
-use crate::{SqlError, SqlResult};
+use crate::txn::{Branch, BranchConfig, Checked, IsolationLevel, Txn};
 use bytes::Bytes;
 use shardforge_cache::testing::{MemoryWal, ModelPages, test_services};
 use shardforge_common::disk::RealDisk;
@@ -107,10 +107,6 @@ impl Session<'_> {
             in_transaction_block: false,
         };
         execute(&ddl, &mut self.txn, context).await
-    }
-
-    async fn statement(&mut self) {
-        self.txn.begin_statement().await.unwrap();
     }
 
     async fn commit(self) -> SqlResult<()> {
