@@ -47,6 +47,7 @@ fn unit(word: &str) -> Option<Unit> {
 /// An `interval`. The modifier decides what a number without a unit means; it is not applied otherwise.
 pub fn interval(text: &str, typmod: i32, style: IntervalStyle) -> Result<Interval, ValueError> {
     let error = |bad| match bad {
+        Bad::MonthOrDay => super::out_of_range("interval"),
         Bad::Field => ValueError::new(
             SqlState::INTERVAL_FIELD_OVERFLOW,
             format!("interval field value out of range: \"{text}\""),
@@ -63,12 +64,22 @@ pub fn interval(text: &str, typmod: i32, style: IntervalStyle) -> Result<Interva
 /// The sum of the fields that were read.
 #[derive(Default)]
 struct Sum {
+    years: i64,
     months: i64,
     days: i64,
+    /// Units that were given, each of which may be given once.
+    seen: u32,
     micros: i64,
 }
 
 impl Sum {
+    /// Marks a unit as given.
+    fn once(&mut self, units: u32) -> Result<(), Bad> {
+        let again = self.seen & units != 0;
+        self.seen |= units;
+        if again { Err(Bad::Format) } else { Ok(()) }
+    }
+
     /// Adds `value + fraction` units; a fraction of a greater unit goes to the smaller ones.
     fn add(&mut self, unit: Unit, value: i64, fraction: f64) -> Result<(), Bad> {
         match unit {
@@ -78,15 +89,15 @@ impl Sum {
             Unit::Minute => self.time(value, MINUTE, fraction),
             Unit::Hour => self.time(value, HOUR, fraction),
             Unit::Day => {
-                add(&mut self.days, value, 1)?;
+                add_i32(&mut self.days, value, 1)?;
                 self.time(0, DAY, fraction)
             }
             Unit::Week => {
-                add(&mut self.days, value, 7)?;
+                add_i32(&mut self.days, value, 7)?;
                 self.fraction_of_days(fraction, 7.0)
             }
             Unit::Month => {
-                add(&mut self.months, value, 1)?;
+                add_i32(&mut self.months, value, 1)?;
                 self.fraction_of_days(fraction, MONTH_DAYS as f64)
             }
             Unit::Year => self.years(value, fraction, 1),
@@ -103,20 +114,22 @@ impl Sum {
 
     fn fraction_of_days(&mut self, fraction: f64, days: f64) -> Result<(), Bad> {
         let share = fraction * days;
-        add(&mut self.days, share.trunc() as i64, 1)?;
+        add_i32(&mut self.days, share.trunc() as i64, 1)?;
         self.time(0, DAY, share - share.trunc())
     }
 
     fn years(&mut self, value: i64, fraction: f64, years: i64) -> Result<(), Bad> {
-        add(&mut self.months, value, years * 12)?;
-        add(&mut self.months, (fraction * (years * 12) as f64).round_ties_even() as i64, 1)
+        add_i32(&mut self.years, value, years)?;
+        add_i32(&mut self.months, (fraction * (years * 12) as f64).round_ties_even() as i64, 1)
     }
 
     fn finish(&self, negate: bool) -> Result<Interval, Bad> {
         let sign = if negate { -1 } else { 1 };
         let part = |value: i64| i32::try_from(value * sign).map_err(|_| Bad::Field);
+        let months = i32::try_from((self.years * 12 + self.months) * sign);
         Ok(Interval {
-            months: part(self.months)?,
+            // Each part fits, their sum does not: PostgreSQL has another error for that.
+            months: months.map_err(|_| Bad::MonthOrDay)?,
             days: part(self.days)?,
             micros: self.micros.checked_mul(sign).ok_or(Bad::Field)?,
         })
@@ -126,6 +139,12 @@ impl Sum {
 fn add(to: &mut i64, value: i64, times: i64) -> Result<(), Bad> {
     *to = value.checked_mul(times).and_then(|by| to.checked_add(by)).ok_or(Bad::Field)?;
     Ok(())
+}
+
+/// The same within the range of a part that is an `integer`.
+fn add_i32(to: &mut i64, value: i64, times: i64) -> Result<(), Bad> {
+    add(to, value, times)?;
+    i32::try_from(*to).map(|_| ()).map_err(|_| Bad::Field)
 }
 
 /// A number with its fraction; both have its sign.
@@ -198,6 +217,12 @@ fn default_unit(typmod: i32) -> Unit {
     }
 }
 
+/// Seconds and what is below them: a fraction of a second gives them all.
+const SECOND_UNITS: u32 =
+    1 << Unit::Microsecond as u32 | 1 << Unit::Millisecond as u32 | 1 << Unit::Second as u32;
+/// The units that a time of day gives.
+const TIME_UNITS: u32 = SECOND_UNITS | 1 << Unit::Minute as u32 | 1 << Unit::Hour as u32;
+
 const MINUTE_TO_SECOND: i32 = (1 << 11) | (1 << 12);
 
 /// Fields with units, from the last to the first, because a unit stands after its number.
@@ -231,11 +256,13 @@ fn fields(text: &str, typmod: i32, style: IntervalStyle) -> Result<Interval, Bad
             }
             Field::Time(text) => {
                 let micros = clock(text, minutes_first)?;
+                sum.once(TIME_UNITS)?;
                 add(&mut sum.micros, if flip { -micros } else { micros }, 1)?;
                 // A number before a time is a count of days.
                 pending = Some(Unit::Day);
             }
             Field::Signed(text) if text.contains(':') => {
+                sum.once(TIME_UNITS)?;
                 add(&mut sum.micros, clock(text, minutes_first)?, 1)?;
                 pending = Some(Unit::Day);
             }
@@ -253,13 +280,16 @@ fn fields(text: &str, typmod: i32, style: IntervalStyle) -> Result<Interval, Bad
                 }
                 let total =
                     years.checked_mul(12).and_then(|all| all.checked_add(months)).ok_or(Bad::Field)?;
-                add(&mut sum.months, if negative { -total } else { total }, 1)?;
+                sum.once(1 << Unit::Year as u32 | 1 << Unit::Month as u32)?;
+                add_i32(&mut sum.months, if negative { -total } else { total }, 1)?;
                 pending = None;
             }
             Field::Number(text) | Field::Signed(text) => {
                 let unit = pending.take().unwrap_or_else(|| default_unit(typmod));
                 let (value, fraction) = decimal(text)?;
                 let (value, fraction) = if flip { (-value, -fraction) } else { (value, fraction) };
+                let with_fraction = unit == Unit::Second && fraction != 0.0;
+                sum.once(if with_fraction { SECOND_UNITS } else { 1 << unit as u32 })?;
                 sum.add(unit, value, fraction)?;
             }
             Field::Date(_) | Field::SignedWord(_) => return Err(Bad::Format),
@@ -276,7 +306,7 @@ fn iso_8601(text: &str) -> Result<Interval, Bad> {
         Some((date, time)) => (date, Some(time)),
         None => (text, None),
     };
-    if date.is_empty() && time.is_none_or(str::is_empty) {
+    if date.is_empty() && time.is_none() {
         return Err(Bad::Format);
     }
     let date_unit = |letter: char| match letter {

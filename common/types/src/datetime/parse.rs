@@ -78,6 +78,10 @@ pub fn time(text: &str, settings: &Settings) -> Result<i64, ValueError> {
         return Ok(micros);
     }
     let read = Reader::read_time(text, settings).map_err(|bad| bad.error("time", text))?;
+    if read.day == Day::None && matches!(read.zone, Some(Zone::Named(_))) {
+        // Without a date, nobody knows its offset.
+        return Err(Bad::Format.error("time", text));
+    }
     match (read.day, read.time) {
         (Day::Now, _) => Ok(split(zone::to_local(settings.now, &settings.time_zone)).1),
         (_, Some(micros)) => Ok(micros),
@@ -309,6 +313,8 @@ struct Reader<'s> {
     time: Option<i64>,
     afternoon: Option<bool>,
     zone: Option<Zone>,
+    /// A day of the week was named; PostgreSQL then takes no date in figures.
+    day_of_week: bool,
     expect: Expect,
 }
 
@@ -327,6 +333,7 @@ impl<'s> Reader<'s> {
             time: None,
             afternoon: None,
             zone: None,
+            day_of_week: false,
             expect: Expect::Anything,
         }
     }
@@ -425,6 +432,9 @@ impl<'s> Reader<'s> {
         {
             return self.zone_name(text);
         }
+        if self.time.is_some() || self.day_of_week {
+            return Err(Bad::Format);
+        }
         // Runs of digits and of letters; whatever else there is stands between them.
         let mut parts = Vec::new();
         let bytes = text.as_bytes();
@@ -470,7 +480,7 @@ impl<'s> Reader<'s> {
                 }
                 return Ok(());
             }
-            Expect::Time => return self.run_together(text),
+            Expect::Time => return self.run_together_time(text),
             Expect::Anything => {}
         }
         let dot = text.find('.');
@@ -486,6 +496,7 @@ impl<'s> Reader<'s> {
                 }
                 Err(Bad::Format)
             }
+            _ if time_only && self.time.is_none() && text.len() > 4 => self.run_together_time(text),
             Some(dot) if dot > 2 => self.run_together(text),
             _ if text.len() >= 6 && (!self.has_date() || self.time.is_none()) => self.run_together(text),
             _ if time_only && self.time.is_none() && text.len() == 4 => self.run_together(text),
@@ -508,6 +519,14 @@ impl<'s> Reader<'s> {
             self.two_digit_year = year.len() == 2;
             return Ok(());
         }
+        self.run_together_time(text)
+    }
+
+    fn run_together_time(&mut self, text: &str) -> Result<(), Bad> {
+        let (digits, part) = match text.split_once('.') {
+            Some((digits, part)) => (digits, Some(part)),
+            None => (text, None),
+        };
         if self.time.is_some() {
             return Err(Bad::Format);
         }
@@ -606,7 +625,11 @@ impl<'s> Reader<'s> {
                 }
                 _ => Err(Bad::Format),
             },
-            Word::DayOfWeek | Word::Ignored => Ok(()),
+            Word::DayOfWeek => {
+                self.day_of_week = true;
+                Ok(())
+            }
+            Word::Ignored => Ok(()),
         }
     }
 
@@ -624,7 +647,7 @@ impl<'s> Reader<'s> {
         let any =
             self.year.is_some() || self.month.is_some() || self.day.is_some() || self.day_of_year.is_some();
         let day = if self.special != Day::None {
-            if any {
+            if any && !matches!(self.special, Day::Infinity | Day::NegativeInfinity) {
                 return Err(Bad::Format);
             }
             self.special

@@ -144,7 +144,7 @@ impl Reader<'_> {
             self.skip_spaces();
             match self.rest.as_bytes().first() {
                 None => return Err(self.malformed("Unexpected end of input.")),
-                Some(b'}') if count == 0 || !after_comma => {
+                Some(b'}') if (count == 0 && depth == 0) || (count > 0 && !after_comma) => {
                     self.rest = &self.rest[1..];
                     break;
                 }
@@ -162,7 +162,7 @@ impl Reader<'_> {
                 }
                 Some(b'{') => {
                     if self.depth.is_some_and(|elements| elements <= depth) {
-                        return Err(self.ragged());
+                        return Err(self.malformed("Unexpected \"{\" character."));
                     }
                     self.braces(depth + 1)?;
                 }
@@ -171,7 +171,7 @@ impl Reader<'_> {
                 }
                 Some(_) => {
                     if *self.depth.get_or_insert(depth) != depth {
-                        return Err(self.ragged());
+                        return Err(self.malformed("Unexpected array element."));
                     }
                     self.value()?;
                 }
@@ -179,19 +179,15 @@ impl Reader<'_> {
             count += 1;
             after_comma = false;
         }
-        // An empty list counts for nothing as long as everything is empty.
-        if count > 0 || self.depth.is_some() {
-            match self.lens[depth] {
-                0 => self.lens[depth] = count,
-                len if len != count => return Err(self.ragged()),
-                _ => {}
+        match self.lens[depth] {
+            0 => self.lens[depth] = count,
+            len if len != count => {
+                let detail = "Multidimensional arrays must have sub-arrays with matching dimensions.";
+                return Err(self.malformed(detail));
             }
+            _ => {}
         }
         Ok(())
-    }
-
-    fn ragged(&self) -> ValueError {
-        self.malformed("Multidimensional arrays must have sub-arrays with matching dimensions.")
     }
 
     /// One element, quoted or not.

@@ -66,7 +66,7 @@ fn format<F: LowerExp>(value: F, nan: bool, infinite: bool, above: bool, extra: 
         return if above { "Infinity" } else { "-Infinity" }.to_owned();
     }
     let (scientific, fixed_below) = if extra > 0 {
-        (format!("{value:e}"), digits)
+        (shortest(&value, digits), digits)
     } else {
         let precision = (digits + extra).max(1);
         (format!("{value:.*e}", precision as usize - 1), precision)
@@ -103,4 +103,40 @@ fn format<F: LowerExp>(value: F, nan: bool, infinite: bool, above: bool, extra: 
         }
     }
     out
+}
+
+/// The fewest digits that lie nearer to the value than to its neighbours, as PostgreSQL has it: a
+/// decimal halfway between two floats is never taken, though it would read back by the rule of even ones.
+fn shortest<F: LowerExp>(value: &F, digits: i32) -> String {
+    let text = format!("{value:e}");
+    let mantissa_bits = if digits == F64_DIGITS { 53 } else { 24 };
+    if !is_halfway(&text, mantissa_bits) {
+        return text;
+    }
+    let first = text.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    let longer = (first..=17).map(|after_first| format!("{value:.after_first$e}"));
+    let reads_back = |text: &String| match digits {
+        F64_DIGITS => text.parse::<f64>().is_ok_and(|read| format!("{read:e}") == format!("{value:e}")),
+        _ => text.parse::<f32>().is_ok_and(|read| format!("{read:e}") == format!("{value:e}")),
+    };
+    longer.into_iter().find(|text| !is_halfway(text, mantissa_bits) && reads_back(text)).unwrap_or(text)
+}
+
+/// Whether a decimal is exactly halfway between two floats: an odd number of one bit more than a
+/// mantissa has, times a power of two.
+fn is_halfway(text: &str, mantissa_bits: u32) -> bool {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let fraction = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len() as i32);
+    let figures = mantissa.bytes().filter(u8::is_ascii_digit);
+    let figures = figures.fold(0u128, |value, digit| value * 10 + u128::from(digit - b'0'));
+    let power = exponent.parse::<i32>().unwrap_or(0) - fraction;
+    let fives = 5u128.checked_pow(power.unsigned_abs());
+    let whole = match fives {
+        Some(fives) if power >= 0 => figures.checked_mul(fives),
+        Some(fives) => figures.is_multiple_of(fives).then(|| figures / fives),
+        None => None,
+    };
+    whole.is_some_and(|whole| {
+        whole != 0 && 128 - (whole >> whole.trailing_zeros()).leading_zeros() == mantissa_bits + 1
+    })
 }
