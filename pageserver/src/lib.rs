@@ -26,6 +26,7 @@
 mod blocks;
 mod compaction;
 mod config;
+mod gc;
 mod ingest;
 mod layer;
 mod layer_map;

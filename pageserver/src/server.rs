@@ -15,7 +15,7 @@ use shardforge_common::clock::Clock;
 use shardforge_common::disk::Disk;
 use shardforge_common::page::{MAX_PAGE_LEN, Page};
 use shardforge_common::random::Random;
-use shardforge_common::{BranchRef, Error, Generation, Result, SlotRange, task};
+use shardforge_common::{BranchRef, Error, Generation, Lsn, Result, SlotRange, task};
 use shardforge_proto::page::{Direction, PageRequest, PageService, ScanRequest, ShardStatus};
 use shardforge_proto::wal::WalService;
 use shardforge_store::ObjectStore;
@@ -127,6 +127,18 @@ impl PageServer {
         }
     }
 
+    /// Sets what of a shard's history must stay readable, from one record of the parent's group (H1):
+    /// every LSN at or above `horizon`, and the pins. What only older reads need is collected.
+    pub async fn set_horizon(
+        &self,
+        branch: BranchRef,
+        slots: SlotRange,
+        horizon: Lsn,
+        pins: Vec<Lsn>,
+    ) -> Result<()> {
+        self.shard(branch, slots)?.set_horizon(horizon, pins).await
+    }
+
     /// Gives every shard up, and returns when their tasks have ended.
     pub async fn shutdown(&self) {
         let places: Vec<(BranchRef, SlotRange)> = self.shards.read().keys().copied().collect();
@@ -152,8 +164,7 @@ impl PageServer {
 impl PageService for PageServer {
     async fn get_page(&self, request: PageRequest) -> Result<Page> {
         let shard = self.shard(request.branch, request.slots)?;
-        let at = shard.choose_lsn(request.floor, request.snapshot).await?;
-        let view = shard.view();
+        let (at, view) = shard.open_read(request.floor, request.snapshot).await?;
         let including = request.direction == Direction::Forward;
         let target = Target { key: &request.key, including, at };
         let page = shard.reader.run(|pins| page::build(&view, target, shard.shape(), pins)).await?;
@@ -163,8 +174,7 @@ impl PageService for PageServer {
 
     async fn scan(&self, request: ScanRequest) -> Result<Vec<Page>> {
         let shard = self.shard(request.branch, request.slots)?;
-        let at = shard.choose_lsn(request.floor, request.snapshot).await?;
-        let view = shard.view();
+        let (at, view) = shard.open_read(request.floor, request.snapshot).await?;
         let (mut pages, mut bytes, mut start) = (Vec::new(), 0, request.start);
         loop {
             let target = Target { key: &start, including: true, at };

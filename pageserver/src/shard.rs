@@ -30,6 +30,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
+/// With more level-0 layers than this, ingest is slowed, before reads are harmed further.
+const MOST_LEVEL_0_RUNS: usize = 32;
+
 /// Which shard, and as whose owner.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
@@ -67,11 +70,24 @@ pub(crate) struct Frozen {
 }
 
 /// How far the manifest is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Published {
     pub(crate) number: u64,
     pub(crate) uploaded: Lsn,
     pub(crate) horizon: Lsn,
+    pub(crate) pins: Vec<Lsn>,
+}
+
+impl Published {
+    fn of(keeper: &ManifestKeeper) -> Published {
+        let manifest = keeper.manifest();
+        Published {
+            number: keeper.number(),
+            uploaded: manifest.uploaded,
+            horizon: manifest.horizon,
+            pins: manifest.pins.clone(),
+        }
+    }
 }
 
 /// A shard that is attached here.
@@ -87,7 +103,7 @@ pub(crate) struct Shard {
     pub(crate) keeper: tokio::sync::Mutex<ManifestKeeper>,
     /// Layers that the manifest no longer names, until no reader holds them.
     pub(crate) unlinked: Mutex<Vec<Arc<Layer>>>,
-    pub(crate) compact: Notify,
+    compact: Notify,
     /// Set once: the reason why the shard no longer works, or no reason when it was asked to stop.
     stopped: watch::Sender<Option<Option<Error>>>,
 }
@@ -117,8 +133,7 @@ impl Shard {
             memtables: vec![Arc::new(Memtable::new(services.config.page_bytes))],
             layers: Arc::new(LayerMap::new(layers)),
         };
-        let published =
-            Published { number: keeper.number(), uploaded: manifest.uploaded, horizon: manifest.horizon };
+        let published = Published::of(&keeper);
         Ok(Shard {
             place,
             services,
@@ -152,18 +167,28 @@ impl Shard {
         Shape { slots: self.place.slots, page_bytes: self.config.page_bytes }
     }
 
-    /// The LSN at which a request for `[floor, snapshot]` is answered (R1), once there is one.
-    pub(crate) async fn choose_lsn(&self, floor: Lsn, snapshot: Lsn) -> Result<Lsn> {
+    /// The LSN at which a request for `[floor, snapshot]` is answered (R1), once there is one, and
+    /// the view in which it can be read.
+    pub(crate) async fn open_read(&self, floor: Lsn, snapshot: Lsn) -> Result<(Lsn, Arc<View>)> {
         if floor > snapshot {
             return Err(Error::invalid(format!("a read at [{floor}, {snapshot}]")));
         }
-        let horizon = self.published().horizon;
-        if snapshot < horizon {
+        let at = self.wait_for(floor).await?.min(snapshot);
+        // The view before the horizon: layers go from the view only after the horizon has moved.
+        let view = self.view();
+        let published = self.published.lock();
+        if at < published.horizon && !published.pins.contains(&at) {
             return Err(Error::not_found(format!(
-                "LSN {snapshot} of {} is below its history, which begins at {horizon}",
-                self.place
+                "LSN {at} of {} is below its history, which begins at {}",
+                self.place, published.horizon
             )));
         }
+        drop(published);
+        Ok((at, view))
+    }
+
+    /// The ingested LSN, once it is at or above `floor`.
+    async fn wait_for(&self, floor: Lsn) -> Result<Lsn> {
         let mut ingested = self.ingested.subscribe();
         let mut stopped = self.stopped.subscribe();
         let wait = async {
@@ -174,7 +199,7 @@ impl Shard {
             }
         };
         match task::timeout(Duration::from_millis(self.config.read_wait_millis), wait).await {
-            Some(Some(ingested)) => Ok(ingested.min(snapshot)),
+            Some(Some(ingested)) => Ok(ingested),
             Some(None) => Err(self.stop_reason()),
             None => Err(Error::unavailable(format!(
                 "{} has ingested up to {}, and LSN {floor} is wanted",
@@ -256,14 +281,17 @@ impl Shard {
     pub(crate) async fn publish_flush(&self, frozen: &Frozen, layer: Option<Arc<Layer>>) -> Result<()> {
         let mut keeper = self.keeper.lock().await;
         keeper
-            .edit(|manifest| {
-                if let Some(layer) = &layer
-                    && manifest.layers.iter().all(|known| known.name != layer.meta.name)
-                {
-                    manifest.layers.push(layer.meta.clone());
-                }
-                manifest.uploaded = manifest.uploaded.max(frozen.through);
-            })
+            .edit(
+                || self.stopping(),
+                |manifest| {
+                    if let Some(layer) = &layer
+                        && manifest.layers.iter().all(|known| known.name != layer.meta.name)
+                    {
+                        manifest.layers.push(layer.meta.clone());
+                    }
+                    manifest.uploaded = manifest.uploaded.max(frozen.through);
+                },
+            )
             .await?;
         self.note_published(&keeper);
         {
@@ -288,14 +316,17 @@ impl Shard {
         let mut keeper = self.keeper.lock().await;
         let gone = |name: &LayerName| removed.iter().any(|layer| layer.meta.name == *name);
         keeper
-            .edit(|manifest| {
-                manifest.layers.retain(|layer| !gone(&layer.name));
-                for layer in &added {
-                    if manifest.layers.iter().all(|known| known.name != layer.meta.name) {
-                        manifest.layers.push(layer.meta.clone());
+            .edit(
+                || self.stopping(),
+                |manifest| {
+                    manifest.layers.retain(|layer| !gone(&layer.name));
+                    for layer in &added {
+                        if manifest.layers.iter().all(|known| known.name != layer.meta.name) {
+                            manifest.layers.push(layer.meta.clone());
+                        }
                     }
-                }
-            })
+                },
+            )
             .await?;
         self.note_published(&keeper);
         let mut view = self.view.write();
@@ -305,18 +336,49 @@ impl Shard {
         *view = Arc::new(next);
         drop(view);
         self.unlinked.lock().extend(removed.iter().cloned());
+        self.flushed.notify_one();
         Ok(())
     }
 
-    pub(crate) fn note_published(&self, keeper: &ManifestKeeper) {
-        let manifest = keeper.manifest();
-        *self.published.lock() =
-            Published { number: keeper.number(), uploaded: manifest.uploaded, horizon: manifest.horizon };
+    /// Returns when a layer was added since the last call, or the shard stops.
+    pub(crate) async fn compaction_wanted(&self) {
+        tokio::select! {
+            biased;
+            () = self.compact.notified() => {}
+            () = self.ended() => {}
+        }
+    }
+
+    /// Sets what must stay readable: nothing below `horizon` but the pins. It never goes back, and
+    /// never passes what is uploaded.
+    pub(crate) async fn set_horizon(&self, horizon: Lsn, pins: Vec<Lsn>) -> Result<()> {
+        let mut keeper = self.keeper.lock().await;
+        keeper
+            .edit(
+                || self.stopping(),
+                |manifest| {
+                    manifest.horizon = manifest.horizon.max(horizon.min(manifest.uploaded));
+                    manifest.pins.clone_from(&pins);
+                },
+            )
+            .await?;
+        self.note_published(&keeper);
+        self.compact.notify_one();
+        Ok(())
+    }
+
+    /// Whether reads open so many level-0 layers that the feed is to wait for compaction.
+    pub(crate) fn too_deep(&self) -> bool {
+        self.view().layers.runs().iter().filter(|run| run.level == 0).count() > MOST_LEVEL_0_RUNS
+    }
+
+    fn note_published(&self, keeper: &ManifestKeeper) {
+        *self.published.lock() = Published::of(keeper);
     }
 
     /// How far the manifest is.
     pub(crate) fn published(&self) -> Published {
-        *self.published.lock()
+        self.published.lock().clone()
     }
 
     /// Tells the WAL service how far the shard is: what allows the log to be trimmed (I5).

@@ -1,5 +1,7 @@
 //! The local folder keeps the promises of an object store, over a loss of power too.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use bytes::Bytes;
 use shardforge_common::ErrorKind;
 use shardforge_common::disk::{Disk, PowerLossDisk, RealDisk, SyncKind};

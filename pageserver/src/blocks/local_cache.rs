@@ -153,6 +153,7 @@ impl LocalCache {
             let own = name.clone();
             if let Ok(bytes) = fetched
                 && bytes.len() as u64 <= inner.limit_bytes
+                && crate::layer::file::verify(&bytes).is_ok()
             {
                 let _ = task::spawn_blocking("local cache", move || work.write(&own, &bytes)).await;
             }

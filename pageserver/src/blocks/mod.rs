@@ -12,7 +12,7 @@ pub(crate) mod local_cache;
 
 use crate::layer::Layer;
 use crate::layer::block::{Block, open_frame};
-use crate::layer::file::Index;
+use crate::layer::file::{BlockEntry, Index};
 use crate::metrics::Metrics;
 use crate::read::{Outcome, Part, Want};
 use bytes::Bytes;
@@ -103,11 +103,7 @@ impl LayerReader {
                     .get(number as usize)
                     .ok_or_else(|| Error::internal(format!("{} has no block {number}", layer.path)))?;
                 let range = entry.offset..entry.offset + u64::from(entry.frame_bytes);
-                let parse = |frame: Bytes| {
-                    Block::parse(open_frame(&frame, entry.offset, Some(entry.crc))?)
-                        .map_err(|e| e.context(format!("the block at offset {}", entry.offset)))
-                };
-                let block = Arc::new(self.read(layer, range, parse).await?);
+                let block = Arc::new(self.read(layer, range, |frame| block_of(entry, &frame)).await?);
                 self.metrics.blocks_read.increment(1);
                 self.blocks.insert((layer.cache_id, number), Arc::clone(&block));
                 Ok(Fetched::Block(number, block))
@@ -143,11 +139,33 @@ impl LayerReader {
         Ok(part)
     }
 
-    /// A whole layer, verified.
-    pub(crate) async fn whole(&self, layer: &Layer) -> Result<Bytes> {
-        let verify = |bytes: Bytes| crate::layer::file::verify(&bytes).map(|_| bytes);
-        self.read(layer, 0..layer.meta.size_bytes, verify).await
+    /// Neighbouring blocks, past the block cache: for compaction.
+    pub(crate) async fn stretch(
+        &self,
+        layer: &Layer,
+        index: &Index,
+        numbers: Range<usize>,
+    ) -> Result<Vec<Block>> {
+        let entries = &index.blocks[numbers];
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(Vec::new()) };
+        let range = first.offset..last.offset + u64::from(last.frame_bytes);
+        let parse = |bytes: Bytes| -> Result<Vec<Block>> {
+            let block = |entry: &BlockEntry| {
+                let at = (entry.offset - first.offset) as usize;
+                block_of(entry, &bytes.slice(at..at + entry.frame_bytes as usize))
+            };
+            entries.iter().map(block).collect()
+        };
+        let blocks = self.read(layer, range, parse).await?;
+        self.metrics.blocks_read.increment(blocks.len() as u64);
+        Ok(blocks)
     }
+}
+
+/// Verifies and unpacks a block.
+fn block_of(entry: &BlockEntry, frame: &Bytes) -> Result<Block> {
+    Block::parse(open_frame(frame, entry.offset, Some(entry.crc))?)
+        .map_err(|e| e.context(format!("the block at offset {}", entry.offset)))
 }
 
 enum Fetched {

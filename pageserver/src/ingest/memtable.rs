@@ -87,12 +87,6 @@ impl Memtable {
         self.inner.read().bytes
     }
 
-    /// Whether nothing was added yet.
-    pub(crate) fn is_empty(&self) -> bool {
-        let inner = self.inner.read();
-        inner.rows.is_empty() && inner.tombstones.is_empty()
-    }
-
     /// Appends, for each key in `[lo, hi)`, its newest version at or below `at`.
     pub(crate) fn rows_at(&self, lo: &[u8], hi: Option<&[u8]>, at: Lsn, out: &mut Vec<MemRow>) {
         let range = (Bound::Included(lo), hi.map_or(Bound::Unbounded, Bound::Excluded));

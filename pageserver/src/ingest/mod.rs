@@ -83,7 +83,8 @@ async fn follow(shard: &Shard, queue: &FeedQueue, feed: &dyn FeedSubscription) -
                 frozen_at = shard.clock.boottime();
             }
         }
-        if owed > 0 && (inside_a_commit || shard.waiting_memtables() <= shard.config.waiting_memtables) {
+        let room = shard.waiting_memtables() <= shard.config.waiting_memtables && !shard.too_deep();
+        if owed > 0 && (inside_a_commit || room) {
             feed.grant(owed);
             owed = 0;
         }

@@ -200,11 +200,6 @@ impl LayerWriter {
         self.index.tombstones.push(tombstone);
     }
 
-    /// Whether nothing was pushed yet.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.versions == 0 && self.index.tombstones.is_empty()
-    }
-
     /// Length of the file so far, in bytes, about.
     pub(crate) fn size_estimate(&self) -> usize {
         self.out.len() + self.block.size_estimate()

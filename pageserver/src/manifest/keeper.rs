@@ -17,15 +17,17 @@
 use super::Manifest;
 use crate::layer::LayerName;
 use shardforge_common::random::Random;
-use shardforge_common::{BranchRef, Error, Generation, Result, SlotRange, task};
+use shardforge_common::{BranchRef, Error, ErrorKind, Generation, Result, SlotRange, task};
 use shardforge_store::journal::{FIRST, Journal, Published};
 use shardforge_store::{ObjectPath, ObjectStore, paths};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How often an attach whose answer was lost asks again, and how long it waits before.
 const ATTEMPTS: u32 = 5;
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Manifests kept behind the latest, for a person to look at.
 const KEPT: usize = 8;
 /// Superfluous manifests are removed every so many publishes.
@@ -111,30 +113,54 @@ impl ManifestKeeper {
     }
 
     /// Publishes a change of the latest manifest. Fails with `Fenced` when a newer owner exists.
-    pub(crate) async fn edit(&mut self, change: impl Fn(&mut Manifest)) -> Result<()> {
+    ///
+    /// While the store cannot be reached it goes on trying: a change of which nobody knows whether it
+    /// took effect must be settled before the next one. It ends without that only when `give_up` says
+    /// so, after which this keeper must not be used for edits again.
+    pub(crate) async fn edit(
+        &mut self,
+        give_up: impl Fn() -> bool,
+        change: impl Fn(&mut Manifest),
+    ) -> Result<()> {
+        let mut pause = PAUSE;
         loop {
-            if self.unsure {
-                self.reload().await?;
-            }
-            let mut next = self.manifest.clone();
-            change(&mut next);
-            debug_assert_eq!(next.generation, self.generation, "an edit never changes the generation");
-            self.unsure = true;
-            match self.journal.publish(self.number + 1, &next.encode()).await? {
-                Published::Superseded => {}
-                Published::Counted => {
-                    self.unsure = false;
-                    self.number += 1;
-                    self.manifest = next;
-                    if self.number.is_multiple_of(CLEAN_EVERY)
-                        && let Err(error) = self.journal.clean_up(KEPT).await
-                    {
-                        tracing::debug!(%error, "old manifests stay for now");
+            match self.try_edit(&change).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => {
+                    let passing = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Retry);
+                    if !passing || give_up() {
+                        return Err(error);
                     }
-                    return Ok(());
+                    tracing::warn!(folder = %self.layers, %error, "a manifest could not be published; trying again");
+                    task::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
+    }
+
+    /// One attempt; `false` when another entry was in its way.
+    async fn try_edit(&mut self, change: impl Fn(&mut Manifest)) -> Result<bool> {
+        if self.unsure {
+            self.reload().await?;
+        }
+        let mut next = self.manifest.clone();
+        change(&mut next);
+        debug_assert_eq!(next.generation, self.generation, "an edit never changes the generation");
+        self.unsure = true;
+        if self.journal.publish(self.number + 1, &next.encode()).await? == Published::Superseded {
+            return Ok(false);
+        }
+        self.unsure = false;
+        self.number += 1;
+        self.manifest = next;
+        if self.number.is_multiple_of(CLEAN_EVERY)
+            && let Err(error) = self.journal.clean_up(KEPT).await
+        {
+            tracing::debug!(%error, "old manifests stay for now");
+        }
+        Ok(true)
     }
 
     async fn reload(&mut self) -> Result<()> {
