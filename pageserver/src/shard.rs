@@ -100,6 +100,7 @@ pub(crate) struct Shard {
     froze: Notify,
     flushed: Notify,
     published: Mutex<Published>,
+    reporting: Mutex<()>,
     pub(crate) keeper: tokio::sync::Mutex<ManifestKeeper>,
     /// Layers that the manifest no longer names, until no reader holds them.
     pub(crate) unlinked: Mutex<Vec<Arc<Layer>>>,
@@ -143,6 +144,7 @@ impl Shard {
             froze: Notify::new(),
             flushed: Notify::new(),
             published: Mutex::new(published),
+            reporting: Mutex::default(),
             keeper: tokio::sync::Mutex::new(keeper),
             unlinked: Mutex::default(),
             compact: Notify::new(),
@@ -383,6 +385,8 @@ impl Shard {
 
     /// Tells the WAL service how far the shard is: what allows the log to be trimmed (I5).
     pub(crate) fn report(&self) {
+        // Ingest and flush report at the same time, and what one says must not go back behind the other.
+        let _in_turn = self.reporting.lock();
         let published = self.published();
         self.wal.report_ingest(IngestReport {
             branch: self.place.branch,

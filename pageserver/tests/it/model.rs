@@ -287,7 +287,7 @@ async fn run(seed: u64, config: Config, steps: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_hold_what_the_model_says() {
-    for seed in 0..6 {
+    for seed in seeds(0, 5) {
         let config = Config { idle_flush_millis: 20, ..Config::small() };
         run(seed, config, 400).await;
     }
@@ -295,7 +295,7 @@ async fn pages_hold_what_the_model_says() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_hold_what_the_model_says_with_a_local_cache_and_hardly_any_memory() {
-    for seed in 100..103 {
+    for seed in seeds(100, 3) {
         let config = Config {
             idle_flush_millis: 20,
             memtable_bytes: 16 << 10,
@@ -306,4 +306,10 @@ async fn pages_hold_what_the_model_says_with_a_local_cache_and_hardly_any_memory
         };
         run(seed, config, 300).await;
     }
+}
+
+/// The seeds of a run: a fixed few, or those from `SEED` on.
+fn seeds(first: u64, count: u64) -> std::ops::Range<u64> {
+    let first = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(first);
+    first..first + count
 }
