@@ -1,7 +1,7 @@
 //! `golden/` holds bytes of each format version for ever: they must be read, the newest must be what
 //! is written now, and any flipped byte of a format with a checksum must be found.
 //!
-//! `UPDATE_GOLDEN=1` writes them, for a new version.
+//! `UPDATE_GOLDENFILES=1` writes them, for a new version.
 
 #![allow(clippy::disallowed_methods, reason = "golden files are the repository's")]
 
@@ -17,8 +17,8 @@ use std::path::PathBuf;
 /// The golden bytes of this name, which must be what is written now.
 fn golden(name: &str, now: &[u8]) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, now).unwrap();
+    if std::env::var_os("UPDATE_GOLDENFILES").is_some() {
+        std::fs::write(&path, now).expect("the folder of golden files can be written");
     }
     let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     assert!(bytes == now, "{name}: the format has changed, it needs a new version");

@@ -42,7 +42,7 @@
 //! # What it does not do
 //!
 //! It does not know Raft, nor what entries mean, nor when they may be purged. It does not repair
-//! damage. It keeps one process from another's files by nobody's means but the data folder's lock.
+//! damage. It does not keep a second process out: the lock of the data folder does.
 
 mod files;
 mod format;

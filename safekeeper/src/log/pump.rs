@@ -72,10 +72,12 @@ pub struct LogPump {
 enum Plan {
     Nothing,
     Write(Vec<Operation>, BTreeMap<GroupId, Bytes>),
-    /// The first operation does not fit: begin a segment with room for this many bytes.
-    Rotate(u64),
-    /// Not even votes fit any more.
-    Exhausted,
+    /// The first operation does not fit: begin a segment with room for this many bytes. It is the
+    /// last resort when appends are passed over already.
+    Rotate {
+        needed: u64,
+        last_resort: bool,
+    },
 }
 
 impl LogPump {
@@ -94,17 +96,19 @@ impl LogPump {
                     self.write(operations, committed);
                     return true;
                 }
-                Plan::Rotate(needed) => {
-                    if let Err(error) = self.rotate(needed) {
+                Plan::Rotate { needed, last_resort } => match self.rotate(needed) {
+                    Ok(true) => {}
+                    Ok(false) if !last_resort => self.shared.inner.lock().stalled = true,
+                    Ok(false) => {
+                        let full = self.shared.inner.lock().full.clone().unwrap_or_default();
+                        self.shared.stop(&format!("no space is left even for votes: {full}"));
+                        return false;
+                    }
+                    Err(error) => {
                         self.shared.stop(&error.to_string());
                         return false;
                     }
-                }
-                Plan::Exhausted => {
-                    let full = self.shared.inner.lock().full.clone().unwrap_or_default();
-                    self.shared.stop(&format!("no space is left even for votes: {full}"));
-                    return false;
-                }
+                },
             }
         }
     }
@@ -141,7 +145,7 @@ impl LogPump {
                 if taken.is_empty() {
                     kept.append(&mut inner.queue);
                     inner.queue = kept;
-                    return if stalled { Plan::Exhausted } else { Plan::Rotate(len) };
+                    return Plan::Rotate { needed: len, last_resort: stalled };
                 }
                 break;
             }
@@ -168,8 +172,8 @@ impl LogPump {
         matches!(operation.change, Change::Purge(index, _) if last.is_some_and(|last| index <= last))
     }
 
-    /// Begins the next segment, or finds that appends must wait for space. An error stops the log.
-    fn rotate(&mut self, needed: u64) -> Result<()> {
+    /// Begins the next segment; false when there is no space for one. An error stops the log.
+    fn rotate(&mut self, needed: u64) -> Result<bool> {
         let least = SEGMENT_HEADER_LEN as u64
             + self.state.checkpoint_len() as u64
             + needed
@@ -181,10 +185,7 @@ impl LogPump {
         } else {
             least.next_multiple_of(self.config.segment_bytes)
         };
-        let Some(spare) = self.take_spare(least) else {
-            self.shared.inner.lock().stalled = true;
-            return Ok(());
-        };
+        let Some(spare) = self.take_spare(least) else { return Ok(false) };
         let header = SegmentHeader {
             epoch: self.current.epoch + 1,
             previous_end: self.current.offset,
@@ -208,7 +209,7 @@ impl LogPump {
         inner.want_spare = inner.spares.is_empty();
         drop(inner);
         self.shared.spare.notify_all();
-        Ok(())
+        Ok(true)
     }
 
     /// A spare of at least this length, made now if need be; `None` when there is no space.
@@ -267,8 +268,8 @@ impl LogPump {
             }
             Err(error) => {
                 let why = error.to_string();
-                tracing::error!("the log stops: {why}");
                 // The flag first, so that a completion that looks sees it.
+                tracing::error!("the log stops: {why}");
                 self.shared.inner.lock().stopped = Some(why.clone());
                 for done in dones {
                     done(Err(stopped_error(&why)));
@@ -422,10 +423,7 @@ impl LogPump {
                 let shared = self.shared.clone();
                 self.note_room(&mut shared.inner.lock());
             }
-            Err(error) => {
-                tracing::error!("the log stops: {error}");
-                self.shared.stop(&error.to_string());
-            }
+            Err(error) => self.shared.stop(&error.to_string()),
         }
     }
 

@@ -115,6 +115,9 @@ impl Shared {
     pub(crate) fn stop(&self, why: &str) {
         let (waiting, why) = {
             let mut inner = self.inner.lock();
+            if inner.stopped.is_none() && why != ASKED_TO {
+                tracing::error!("the log stops: {why}");
+            }
             let why = inner.stopped.get_or_insert_with(|| why.to_string()).clone();
             inner.waiting_bytes = 0;
             (std::mem::take(&mut inner.queue), why)

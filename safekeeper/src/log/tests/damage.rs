@@ -154,7 +154,7 @@ fn a_file_that_is_missing_cut_or_another_ones_is_found() {
 }
 
 /// `safekeeper/golden/` holds a segment of each format version for ever: it must be read, and the newest one
-/// is what is written now. `UPDATE_GOLDEN=1` writes it, for a new version.
+/// is what is written now. `UPDATE_GOLDENFILES=1` writes it, for a new version.
 #[test]
 fn the_golden_segment_is_read_and_is_what_is_written() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/wal-segment-v1.wal");
@@ -175,7 +175,7 @@ fn the_golden_segment_is_read_and_is_what_is_written() {
     let now = disk.files().into_iter().find(|(path, _)| path == name).unwrap().1;
     #[allow(clippy::disallowed_methods, reason = "golden files are the repository's")]
     let golden = {
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        if std::env::var_os("UPDATE_GOLDENFILES").is_some() {
             std::fs::write(path, &now).unwrap();
         }
         std::fs::read(path).unwrap()

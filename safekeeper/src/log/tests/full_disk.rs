@@ -104,6 +104,27 @@ fn appends_that_were_taken_wait_for_space_while_others_vote() {
 }
 
 #[test]
+fn an_oversized_append_without_space_does_not_keep_votes_from_a_spare() {
+    let faulty = Faulty::new();
+    let (log, mut pump) = faulty.open().unwrap();
+    pump.prepare_spare();
+    faulty.disk.limit_space(0);
+    let big = append(&log, G, 1, 200_000);
+    let mut votes = 0;
+    // More votes than the current segment holds: they go on into the spare.
+    while log.stats().last_epoch < 2 {
+        let saved = vote(&log, GroupId(2));
+        while pump.step() {}
+        assert!(saved.is_ok(), "after {votes} votes: {:?}", log.stopped());
+        votes += 1;
+    }
+    assert!(big.get().is_none());
+    faulty.disk.unlimit_space();
+    while pump.step() {}
+    assert!(big.is_ok());
+}
+
+#[test]
 fn a_failed_sync_stops_the_log_for_good() {
     for operation in [Operation::SyncData, Operation::Write] {
         let faulty = Faulty::new();

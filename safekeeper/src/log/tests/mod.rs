@@ -5,6 +5,7 @@ mod damage;
 mod full_disk;
 mod model;
 mod power_loss;
+mod scripts;
 
 use super::*;
 use bytes::Bytes;
