@@ -8,7 +8,7 @@
 //! 3. the spare is renamed to `<epoch>.wal` and the folder is synced;
 //! 4. only then the first batch is written into it.
 
-use super::format::{SEGMENT_HEADER_LEN, SegmentHeader};
+use super::format::{SEGMENT_HEADER_LEN, SegmentHeader, damaged};
 use super::recovery::Segment;
 use shardforge_common::disk::{Disk, DiskFile, OpenMode, read_file};
 use shardforge_common::{Error, Result};
@@ -96,6 +96,10 @@ impl Folder {
         let bytes = read_file(&*self.disk, &path).map_err(|e| io_error("read", &path, e))?;
         let name = path.display().to_string();
         let header = SegmentHeader::decode(&bytes, &name, epoch)?;
+        if header.len != bytes.len() as u64 {
+            let what = format!("the file ends here, and should have {} bytes", header.len);
+            return Err(damaged(&name, bytes.len() as u64, &what));
+        }
         Ok(Segment { name, header, bytes })
     }
 

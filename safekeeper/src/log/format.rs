@@ -9,7 +9,8 @@
 //!     64     8  epoch: the segment's number, 1 for the first; also the file's name
 //!     72     8  where the previous segment's frames end; 0 for segment 1
 //!     80     8  freed: segments up to this epoch were no longer needed
-//!     88    36  0
+//!     88     8  length of the file
+//!     96    28  0
 //!    124     4  CRC-32C of bytes 0 to 123
 //!
 //! frame, one for each batch                               starts at a multiple of 8
@@ -137,6 +138,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) previous_end: u64,
     /// Segments up to this epoch were no longer needed when this one began.
     pub(crate) freed: u64,
+    /// Length of the file, in bytes.
+    pub(crate) len: u64,
     pub(crate) salt: [u8; 16],
 }
 
@@ -147,6 +150,7 @@ impl SegmentHeader {
         out[64..72].copy_from_slice(&self.epoch.to_le_bytes());
         out[72..80].copy_from_slice(&self.previous_end.to_le_bytes());
         out[80..88].copy_from_slice(&self.freed.to_le_bytes());
+        out[88..96].copy_from_slice(&self.len.to_le_bytes());
         let crc = crc32c::crc32c(&out[..SEGMENT_CRC_AT]);
         out[SEGMENT_CRC_AT..].copy_from_slice(&crc.to_le_bytes());
         out
@@ -165,6 +169,7 @@ impl SegmentHeader {
             epoch: u64_at(head, 64),
             previous_end: u64_at(head, 72),
             freed: u64_at(head, 80),
+            len: u64_at(head, 88),
             salt: common.salt,
         };
         if header.epoch != epoch {
@@ -297,7 +302,7 @@ impl<'a> Frame<'a> {
     /// The records, each with its offset in the file and its length without padding. Their bytes have
     /// passed the frame's checksum, so an error here is a defect of the writer or a newer format.
     pub(crate) fn records(&self, seed: Seed) -> Result<Vec<(u64, u32, RawRecord<'a>)>, String> {
-        let mut out = Vec::with_capacity(self.records as usize);
+        let mut out = Vec::with_capacity((self.records as usize).min(self.body.len() / RECORD_HEADER_LEN));
         let mut at = 0;
         while at < self.body.len() {
             let offset = self.offset + (FRAME_HEADER_LEN + at) as u64;

@@ -97,7 +97,7 @@ fn create(folder: &Folder, config: &LogConfig, spares: &mut Vec<Spare>, number: 
         None => folder.make_spare(number, config.segment_bytes)?,
     };
     let salt = random::thread().bytes16();
-    let header = SegmentHeader { epoch: 1, previous_end: 0, freed: 0, salt };
+    let header = SegmentHeader { epoch: 1, previous_end: 0, freed: 0, len: spare.len, salt };
     let file = folder.activate(&spare, &header)?;
     let offset = SEGMENT_HEADER_LEN as u64;
     Ok(Opened {

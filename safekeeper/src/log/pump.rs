@@ -190,6 +190,7 @@ impl LogPump {
             epoch: self.current.epoch + 1,
             previous_end: self.current.offset,
             freed: self.state.freed,
+            len: spare.len,
             salt: random::thread().bytes16(),
         };
         let file = self.folder.activate(&spare, &header)?;

@@ -41,9 +41,9 @@ pub(crate) struct Run {
 }
 
 /// The index that the next entry must have: that after the last one, or after the purged one; any,
-/// in a group that has neither.
+/// in a group that has neither. The greatest number is nobody's, so that there is always a next one.
 pub(crate) fn follows(last: Option<u64>, purged: Option<u64>, index: u64) -> bool {
-    last.or(purged).is_none_or(|before| index == before.saturating_add(1))
+    index != u64::MAX && last.or(purged).is_none_or(|before| index == before.saturating_add(1))
 }
 
 impl GroupState {

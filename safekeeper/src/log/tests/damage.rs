@@ -1,5 +1,6 @@
 use super::*;
 use crate::log::format::{Frame, SEGMENT_HEADER_LEN, SegmentHeader};
+use proptest::prelude::*;
 use shardforge_common::{ErrorKind, random};
 use std::path::PathBuf;
 
@@ -141,6 +142,8 @@ fn a_file_that_is_missing_cut_or_another_ones_is_found() {
     open_with(&|disk| disk.remove_file(&files[0].0).unwrap());
     open_with(&|disk| disk.set_file(&files[1].0, files[1].1[..600].to_vec()));
     open_with(&|disk| disk.set_file(&files[1].0, Vec::new()));
+    let cut = open_with(&|disk| disk.set_file(&files[2].0, files[2].1[..4000].to_vec()));
+    assert!(cut.contains("offset 4000"), "{cut}");
     open_with(&|disk| disk.set_file(&files[2].0, files[1].1.clone()));
     // The same file with an epoch of its own, but the salt of another: as if it were copied and renamed.
     open_with(&|disk| {
@@ -151,6 +154,35 @@ fn a_file_that_is_missing_cut_or_another_ones_is_found() {
         // An empty last segment is possible, so what shows is that the entries are gone from the middle.
         disk.set_file(&files[1].0, files[0].1.clone());
     });
+}
+
+proptest! {
+    /// Any damage at all: an error, or entries that were written, in order from the first one on.
+    #[test]
+    fn no_damage_makes_it_panic_or_gives_wrong_entries(
+        edits in prop::collection::vec((0..3usize, 0..4096usize, any::<u8>(), 1..600usize), 1..6),
+        cut in prop::option::of((0..3usize, 0..4096usize)),
+    ) {
+        let disk = PowerLossDisk::new(1);
+        let all = written(&disk, true);
+        let files = segments(&disk);
+        for (file, at, value, len) in edits {
+            let (path, _) = &files[file];
+            let (_, mut bytes) = segments(&disk).remove(file);
+            let end = (at + len).min(bytes.len());
+            bytes[at..end].fill(value);
+            disk.set_file(path, bytes);
+        }
+        if let Some((file, len)) = cut {
+            let (path, mut bytes) = segments(&disk).remove(file);
+            bytes.truncate(len);
+            disk.set_file(&path, bytes);
+        }
+        if let Ok((log, _pump)) = open(&disk, &small()) {
+            let read = log.read(G, 1..100, usize::MAX).unwrap();
+            prop_assert_eq!(&all[..read.len()], &read[..]);
+        }
+    }
 }
 
 /// `safekeeper/golden/` holds a segment of each format version for ever: it must be read, and the newest one

@@ -119,3 +119,47 @@ fn each_sync_of_a_start_is_needed() {
     // A batch goes into a segment whose name is not durable.
     assert!(any(Some(2), &[Action::Vote(1), Action::Step], 20), "the sync of the folder");
 }
+
+/// The thread, its group commit and the thread that makes spares, under several writers.
+#[test]
+fn what_the_thread_reported_done_survives_power_loss() {
+    for seed in 0..8 {
+        let disk = PowerLossDisk::new(seed);
+        let config = LogConfig { cache_bytes: 16 << 10, batch_bytes: 64 << 10, ..small() };
+        let log = Log::open(Arc::new(disk.clone()), Path::new("/wal"), config.clone()).unwrap();
+        disk.cut_power_after(60 + 40 * seed);
+        let writers: Vec<_> = (1..=4)
+            .map(|group| {
+                let log = log.clone();
+                let write = move || {
+                    let done: Vec<Outcome> = (1..)
+                        .map(|index| {
+                            let outcome = Outcome::default();
+                            log.append(
+                                GroupId(group),
+                                vec![entry(index, &[group as u8; 300])],
+                                outcome.done(),
+                            );
+                            while outcome.get().is_none() && index % 3 == 0 {
+                                std::thread::yield_now();
+                            }
+                            outcome
+                        })
+                        .take_while(|outcome| !matches!(outcome.get(), Some(Err(_))))
+                        .collect();
+                    (group, done.iter().rposition(Outcome::is_ok).map_or(0, |at| at as u64 + 1))
+                };
+                shardforge_common::task::spawn_thread("writer", write).unwrap()
+            })
+            .collect();
+        let done: Vec<(u64, u64)> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
+        drop(log);
+        disk.crash();
+        let (log, _pump) = open(&disk, &config).unwrap();
+        for (group, done) in done {
+            let read = log.read(GroupId(group), 1..u64::MAX, usize::MAX).unwrap();
+            assert!(read.len() as u64 >= done, "seed {seed} group {group}: {} of {done}", read.len());
+            assert!(read.iter().zip(1..).all(|(found, index)| *found == entry(index, &[group as u8; 300])));
+        }
+    }
+}

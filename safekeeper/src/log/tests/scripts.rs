@@ -36,8 +36,13 @@ impl Core {
 
     fn begin_segment(&mut self) -> String {
         let epoch = self.epoch() + 1;
-        let header =
-            SegmentHeader { epoch, previous_end: self.end, freed: self.state.freed, salt: [epoch as u8; 16] };
+        let header = SegmentHeader {
+            epoch,
+            previous_end: self.end,
+            freed: self.state.freed,
+            len: SEGMENT_LEN as u64,
+            salt: [epoch as u8; 16],
+        };
         let mut bytes = header.encode().to_vec();
         bytes.resize(SEGMENT_LEN, 0);
         self.segments.insert(epoch, bytes);
