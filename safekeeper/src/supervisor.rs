@@ -48,6 +48,10 @@ impl Supervisor {
                     }
                 }
                 RoleChange::Leading(_) => {}
+                RoleChange::Stopped => {
+                    self.sequencer.stand_down(None, "the safekeeper has stopped");
+                    return;
+                }
                 RoleChange::Following(leader) => {
                     let reason = match leader {
                         Some(leader) => format!("the leader is safekeeper {leader}"),

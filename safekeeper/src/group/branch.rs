@@ -5,9 +5,6 @@ use bytes::{BufMut, Bytes, BytesMut};
 use shardforge_common::{Error, Lsn, Result, TenantId, TxnId};
 use std::collections::{BTreeMap, VecDeque};
 
-/// A position is kept for the first entry of each run of so many log indexes, or LSNs.
-const POSITION_EVERY: u64 = 64;
-
 /// The body of an open record: the state with which a branch comes to a group (L5).
 ///
 /// ```text
@@ -81,8 +78,9 @@ pub struct BranchState {
     pub staged: BTreeMap<TxnId, StagedTransaction>,
     /// Where the fragments of large commits are, while any of them may be in the log.
     pub large: BTreeMap<Lsn, Vec<RecordAt>>,
-    /// `(lsn, index)`, ascending: the commit `lsn` is the first of this branch in entry `index`.
-    /// Sparse, and only for entries that may be in the log.
+    /// `(lsn, index)`, ascending: the commit `lsn` is the first of this branch in entry `index`. One for
+    /// every entry that has commits of the branch and may be in the log: were some left out, a purge
+    /// could take the entry remembered and leave those that it stood for.
     pub positions: VecDeque<(Lsn, u64)>,
 }
 
@@ -100,19 +98,15 @@ impl BranchState {
         }
     }
 
-    /// Remembers where a commit is, if enough of the log lies between it and the last one remembered.
+    /// Remembers where a commit is.
     pub(super) fn note_position(&mut self, lsn: Lsn, index: u64) {
-        let far = self.positions.back().is_none_or(|&(last_lsn, last_index)| {
-            index != last_index
-                && (index - last_index >= POSITION_EVERY || lsn.0 - last_lsn.0 >= POSITION_EVERY)
-        });
-        if far {
+        if self.positions.back().is_none_or(|&(_, last)| last != index) {
             self.positions.push_back((lsn, index));
         }
     }
 
-    /// A log index at or before the entry that holds the commit `lsn`, or `None` when that entry is
-    /// no longer in the log. For an LSN not yet committed: at or before where it will be.
+    /// The log index of the entry that holds the commit `lsn`, or `None` when that entry is no longer in
+    /// the log. For an LSN not yet committed: one before where it will be.
     pub fn index_at_or_before(&self, lsn: Lsn) -> Option<u64> {
         let after = self.positions.partition_point(|&(first, _)| first <= lsn);
         after.checked_sub(1).map(|at| self.positions[at].1)

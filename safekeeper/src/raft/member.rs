@@ -52,6 +52,8 @@ pub enum RoleChange {
     Leading(u64),
     /// It does not; this one may.
     Following(Option<NodeId>),
+    /// It takes no part any more.
+    Stopped,
 }
 
 /// Where a member stands.
@@ -186,6 +188,10 @@ impl Member {
 
     /// What it is now.
     pub fn role(&self) -> RoleChange {
+        // A core that has died leaves its last role standing.
+        if self.raft.metrics().borrow_watched().running_state.is_err() {
+            return RoleChange::Stopped;
+        }
         let metrics = self.raft.server_metrics();
         let metrics = metrics.borrow_watched();
         if metrics.state.is_leader()
