@@ -1,4 +1,4 @@
-//! New OIDs and storage ids.
+//! New OIDs, storage ids and row ids.
 //!
 //! Each kind has a counter row in the branch. A compute reserves a block of numbers by a committed
 //! record of its own before it gives one out (rule D2, as for sequences), so that two computes never give
@@ -20,6 +20,7 @@ pub const FIRST_USER_OID: u32 = 16384;
 
 const OID: Counter = Counter { name: "oid", block: 256, end: u32::MAX as i64 };
 const STORAGE: Counter = Counter { name: "storage", block: 256, end: i64::MAX };
+const ROW: Counter = Counter { name: "row", block: 1 << 40, end: i64::MAX };
 
 /// What is counted, in which steps, and the number that is never given out.
 struct Counter {
@@ -29,8 +30,9 @@ struct Counter {
 }
 
 /// The counters of a branch nobody has taken a number from.
-pub(super) fn first_counters() -> [CounterRow; 2] {
+pub(super) fn first_counters() -> [CounterRow; 3] {
     [
+        CounterRow { name: ROW.name.to_owned(), next: 1 },
         CounterRow { name: OID.name.to_owned(), next: i64::from(FIRST_USER_OID) },
         CounterRow { name: STORAGE.name.to_owned(), next: LAST_RESERVED.0 as i64 + 1 },
     ]
@@ -58,6 +60,12 @@ impl IdAllocator {
     /// A storage id that was never used in the branch.
     pub async fn storage(&self) -> SqlResult<StorageId> {
         Ok(StorageId(self.next(&STORAGE, &self.storage).await? as u64))
+    }
+
+    /// A block of hidden row ids that no row of the branch has had, for a compute to count up in: it asks
+    /// once, when it first inserts into a table without a primary key.
+    pub async fn row_ids(&self) -> SqlResult<Range<i64>> {
+        self.reserve(&ROW).await
     }
 
     async fn next(&self, counter: &Counter, block: &Mutex<Range<i64>>) -> SqlResult<i64> {

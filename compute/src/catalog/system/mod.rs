@@ -25,7 +25,7 @@ mod system_views;
 
 pub(crate) use builtin_rows::{builtin_rows, predefined_role_by_name, predefined_role_name};
 pub use definitions::{relation_by_name, relation_name, system_tables, table};
-pub use scan::scan;
+pub use scan::{SystemRows, scan};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -5,8 +5,9 @@ use super::{relations, session_views, shared, standard_views, system_views};
 use crate::catalog::database::INFORMATION_SCHEMA;
 use crate::catalog::{DatabaseCatalog, TableDef};
 use crate::functions::EvalContext;
-use crate::report::Rows;
+use crate::report::{RowStream, Rows};
 use crate::{SqlError, SqlResult};
+use async_trait::async_trait;
 use shardforge_types::Datum;
 
 /// The rows of a system table or view, with the values of some columns, given by their positions. 0A000
@@ -29,6 +30,26 @@ pub fn scan(
     let own = own.ok_or_else(|| SqlError::not_supported(format!("{}.{}", table.schema_name, table.name)))?;
     out.extend(own.iter().map(|row| pick(row, columns)));
     Ok(out)
+}
+
+/// The rows of a scan, in batches: what a [`crate::report::TableSource`] answers for a system table.
+pub struct SystemRows(std::vec::IntoIter<Vec<Datum>>);
+
+/// Rows in a batch.
+const BATCH: usize = 1024;
+
+impl SystemRows {
+    /// Rows that [`scan`] gave.
+    pub fn new(rows: Rows) -> Self {
+        Self(rows.into_iter())
+    }
+}
+
+#[async_trait]
+impl RowStream for SystemRows {
+    async fn next(&mut self) -> SqlResult<Rows> {
+        Ok(self.0.by_ref().take(BATCH).collect())
+    }
 }
 
 fn pick(row: &[Datum], columns: &[usize]) -> Vec<Datum> {
