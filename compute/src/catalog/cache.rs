@@ -58,6 +58,15 @@ impl CatalogCache {
         }
     }
 
+    /// Whether the running statement sees exactly this catalog, and so plans that were made with it: one
+    /// read of a key and one comparison, without an allocation. A transaction that changed the schema
+    /// itself is told no, and asks [`CatalogCache::load`].
+    pub fn is_current(txn: &mut Txn, catalog: &DatabaseCatalog) -> Result<bool, Interrupt> {
+        let (key, value) = catalog.version_bytes();
+        let row = txn.get(key, Visibility::Now)?;
+        Ok(row.is_some_and(|row| row.value == value) && txn.id() != catalog.version().txn)
+    }
+
     /// The catalog that the running statement sees, when it is in memory; nothing is awaited.
     pub fn cached(&self, txn: &mut Txn, database: Oid) -> Result<Option<Arc<DatabaseCatalog>>, Interrupt> {
         let version = Self::version(txn, database)?;

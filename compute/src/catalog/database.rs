@@ -8,9 +8,10 @@
 
 use super::stored::{
     ColumnRow, ConstraintRow, DatabaseRow, DescriptionRow, IndexRow, NamespaceRow, RelationRow, RoleRow,
-    TypeRow, VersionRow,
+    StoredRow, TypeRow, VersionRow,
 };
 use super::{CheckDef, ColumnDef, IndexDef, IndexKey, TableDef, TableKind};
+use bytes::Bytes;
 use shardforge_common::{Error, Result};
 use shardforge_types::row::body::decode_body;
 use shardforge_types::{Datum, Oid, PgType};
@@ -53,6 +54,8 @@ pub struct Rows {
 #[derive(Debug)]
 pub struct DatabaseCatalog {
     version: VersionRow,
+    /// The version row's key and value, to be compared without decoding.
+    version_bytes: (Bytes, Bytes),
     name: String,
     databases: Vec<DatabaseRow>,
     roles: Vec<RoleRow>,
@@ -74,6 +77,7 @@ impl DatabaseCatalog {
         let database = version.database;
         let name = rows.databases.iter().find(|row| row.oid == database).map(|row| row.name.clone());
         let name = name.ok_or_else(|| Error::not_found(format!("database {database} does not exist")))?;
+        let encoded = version.value().map_err(|error| Error::internal(error.to_string()))?;
         let mut columns: BTreeMap<Oid, Vec<ColumnRow>> = BTreeMap::new();
         for column in rows.columns {
             columns.entry(column.relation).or_default().push(column);
@@ -82,6 +86,7 @@ impl DatabaseCatalog {
             rows.into_iter().map(|row| ((row.class, row.object, row.column), row.text)).collect()
         };
         let mut catalog = Self {
+            version_bytes: (version.key(), encoded),
             version,
             name,
             databases: rows.databases,
@@ -108,6 +113,11 @@ impl DatabaseCatalog {
     /// The schema's version: equal versions are equal catalogs.
     pub fn version(&self) -> &VersionRow {
         &self.version
+    }
+
+    /// Key and value of the version row that this catalog was made at.
+    pub(super) fn version_bytes(&self) -> (&Bytes, &Bytes) {
+        (&self.version_bytes.0, &self.version_bytes.1)
     }
 
     /// The database's OID.

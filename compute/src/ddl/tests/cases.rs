@@ -20,6 +20,14 @@ async fn a_table_is_found_by_others_once_it_is_committed() {
     // The same version of the schema is the same catalog, in memory.
     let (first, second) = (a.begin().await.catalog().await, a.begin().await.catalog().await);
     assert!(Arc::ptr_eq(first.database_catalog(), second.database_catalog()));
+    // And it is known to be current until the schema changes.
+    let mut session = b.begin().await;
+    let catalog = session.catalog().await;
+    assert!(CatalogCache::is_current(&mut session.txn, catalog.database_catalog()).unwrap());
+    session.run(create("u")).await.unwrap();
+    assert!(!CatalogCache::is_current(&mut session.txn, catalog.database_catalog()).unwrap());
+    let own = session.catalog().await;
+    assert!(!CatalogCache::is_current(&mut session.txn, own.database_catalog()).unwrap());
 }
 
 #[tokio::test]
