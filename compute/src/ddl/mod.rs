@@ -30,6 +30,7 @@ mod database;
 mod drop_table;
 mod names;
 mod rewrite;
+mod role;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -98,6 +99,9 @@ pub async fn execute(ddl: &Ddl, txn: &mut Txn, context: DdlContext<'_>) -> SqlRe
         }
         Ddl::Truncate { tables, .. } => truncate::truncate(tables, txn, context).await,
         Ddl::AlterTable { table, actions } => alter_table::alter(table, actions, txn, context).await,
+        Ddl::CreateRole(options) => role::create(options, txn, context).await,
+        Ddl::AlterRole(options) => role::alter(options, txn, context).await,
+        Ddl::DropRole { names, if_exists } => role::drop(names, *if_exists, txn, context).await,
         Ddl::Nothing { tag, notice } => {
             Ok(DdlOutcome { tag, notices: vec![notice.clone()], ..DdlOutcome::default() })
         }

@@ -342,3 +342,34 @@ async fn system_tables_are_found_by_name() {
     let names: BTreeSet<_> = rows.iter().filter_map(|row| row[0].as_str().map(str::to_owned)).collect();
     assert_eq!(names.into_iter().collect::<Vec<_>>(), ["information_schema", "pg_catalog", "public"]);
 }
+
+#[tokio::test]
+async fn a_role_has_a_verifier_and_no_password() {
+    use crate::catalog::roles;
+    use crate::pgwire::scram::Verifier;
+    use crate::sql::bound::RoleOptions;
+    let world = World::new();
+    let (a, b) = (world.compute("a").await, world.compute("b").await);
+    let ann = RoleOptions {
+        name: "ann".to_owned(),
+        login: Some(true),
+        password: Some(Some("secret".to_owned())),
+        ..RoleOptions::default()
+    };
+    a.run(Ddl::CreateRole(ann.clone())).await.unwrap();
+    assert_eq!(state(a.run(Ddl::CreateRole(ann.clone())).await), SqlState::DUPLICATE_OBJECT);
+    let mut session = b.begin().await;
+    let verifier = roles::verifier(&mut session.txn, "ann").await.unwrap().unwrap();
+    assert!(!verifier.contains("secret") && Verifier::from_text(&verifier).unwrap().matches("secret"));
+    assert!(roles::verifier(&mut session.txn, "bob").await.unwrap().is_none());
+    assert!(session.catalog().await.role("ann").unwrap().is_some());
+    let no_login = RoleOptions { name: "ann".to_owned(), login: Some(false), ..RoleOptions::default() };
+    a.run(Ddl::AlterRole(no_login)).await.unwrap();
+    let mut session = b.begin().await;
+    assert!(roles::verifier(&mut session.txn, "ann").await.unwrap().is_none());
+    let drop = |name: &str| Ddl::DropRole { names: vec![name.to_owned()], if_exists: false };
+    assert_eq!(state(b.run(drop("postgres")).await), SqlState::OBJECT_IN_USE);
+    assert_eq!(state(b.run(drop("pg_monitor")).await), SqlState::UNDEFINED_OBJECT);
+    b.run(drop("ann")).await.unwrap();
+    assert!(a.begin().await.catalog().await.role("ann").unwrap().is_none());
+}

@@ -269,6 +269,17 @@ pub enum Ddl {
         /// What changes, in order.
         actions: Vec<AlterTableAction>,
     },
+    /// CREATE ROLE, CREATE USER.
+    CreateRole(RoleOptions),
+    /// ALTER ROLE, ALTER USER.
+    AlterRole(RoleOptions),
+    /// DROP ROLE, DROP USER.
+    DropRole {
+        /// Their names.
+        names: Vec<String>,
+        /// IF EXISTS.
+        if_exists: bool,
+    },
     /// Left out by IF [NOT] EXISTS: the tag, and the notice that says so.
     Nothing {
         /// The command tag.
@@ -276,6 +287,33 @@ pub enum Ddl {
         /// The notice's text.
         notice: String,
     },
+}
+
+/// A role with the options that a statement names; `None` leaves one as it is, or at its default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RoleOptions {
+    /// The role's name.
+    pub name: String,
+    /// SUPERUSER.
+    pub superuser: Option<bool>,
+    /// CREATEDB.
+    pub create_db: Option<bool>,
+    /// CREATEROLE.
+    pub create_role: Option<bool>,
+    /// INHERIT.
+    pub inherit: Option<bool>,
+    /// LOGIN; CREATE USER means it.
+    pub login: Option<bool>,
+    /// REPLICATION.
+    pub replication: Option<bool>,
+    /// BYPASSRLS.
+    pub bypass_rls: Option<bool>,
+    /// CONNECTION LIMIT.
+    pub connection_limit: Option<i32>,
+    /// PASSWORD; the inner `None` is PASSWORD NULL.
+    pub password: Option<Option<String>>,
+    /// VALID UNTIL, microseconds since 2000-01-01 UTC.
+    pub valid_until: Option<i64>,
 }
 
 /// CREATE TABLE.
