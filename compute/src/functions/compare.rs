@@ -5,10 +5,12 @@ use super::call::{Call, ScalarFunction, Volatility, strict};
 use super::datetime::{date_to_timestamp, local_to_utc};
 use super::int::concat;
 use crate::SqlResult;
+use crate::report::BoundOp;
+use ahash::AHashMap;
 use bytes::Bytes;
 use shardforge_types::{ArrayValue, Datum, Interval, Numeric, Oid, PgType, compare};
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Six functions over one comparison. `$order` is an [`Ordering`] of `a` and `b`.
 macro_rules! six {
@@ -153,3 +155,26 @@ const OTHER: [ScalarFunction; 15] = [
 
 /// The functions of this file.
 pub(super) const FUNCTIONS: &[ScalarFunction] = &concat::<{ 37 * 6 + 15 }>(&[SIXES.as_flattened(), &OTHER]);
+
+/// How a comparison function of two operands of like form compares them; `None` for `<>`, for functions
+/// whose result depends on the session, and for all others.
+pub(crate) fn comparison(oid: Oid) -> Option<BoundOp> {
+    static OPS: LazyLock<AHashMap<Oid, BoundOp>> = LazyLock::new(|| {
+        let ops = [
+            Some(BoundOp::Eq),
+            None,
+            Some(BoundOp::Lt),
+            Some(BoundOp::Le),
+            Some(BoundOp::Gt),
+            Some(BoundOp::Ge),
+        ];
+        let six = |six: &[ScalarFunction; 6]| six.map(|function| (function.oid, function.volatility));
+        SIXES
+            .iter()
+            .flat_map(|functions| six(functions).into_iter().zip(ops))
+            .filter(|((_, volatility), _)| *volatility == Volatility::Immutable)
+            .filter_map(|((oid, _), op)| op.map(|op| (oid, op)))
+            .collect()
+    });
+    OPS.get(&oid).copied()
+}

@@ -57,4 +57,5 @@ pub(crate) use cast::relabel;
 pub use catalog_access::{
     CatalogAccess, ConstraintInfo, ConstraintKind, ObjectClass, RelationInfo, RelationKind,
 };
+pub(crate) use compare::comparison;
 pub use registry::{aggregate, is_volatile, scalar, scalars, set};

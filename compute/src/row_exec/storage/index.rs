@@ -1,0 +1,116 @@
+//! Entries of secondary indexes.
+
+use super::codec::{KeyColumn, check_key_len};
+use crate::catalog::{IndexDef, TableDef};
+use crate::{SqlError, SqlResult};
+use bytes::Bytes;
+use shardforge_common::StorageId;
+use shardforge_common::key::{STORAGE_ID_LEN, column_len, storage_prefix};
+use shardforge_types::Datum;
+use shardforge_types::key::{KeyOrder, encode_key_column};
+
+/// What is fixed about the entries of an index.
+#[derive(Debug)]
+pub struct IndexCodec {
+    storage: StorageId,
+    name: String,
+    unique: bool,
+    columns: Vec<KeyColumn>,
+}
+
+/// An entry's key, and what is under it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryParts {
+    /// The key.
+    pub key: Bytes,
+    /// The value.
+    pub value: Bytes,
+    /// Whether no other row may have the key: a unique index, and no column null.
+    pub unique: bool,
+}
+
+/// The columns of an index with their types and orders.
+pub(super) fn key_columns(table: &TableDef, index: &IndexDef) -> Vec<KeyColumn> {
+    let columns = index.keys.iter().map(|key| KeyColumn {
+        column: key.column,
+        ty: table.columns[key.column].ty,
+        order: KeyOrder { desc: key.desc, nulls_first: key.nulls_first },
+    });
+    columns.collect()
+}
+
+impl IndexCodec {
+    pub(super) fn new(table: &TableDef, index: &IndexDef) -> Self {
+        Self {
+            storage: index.storage,
+            name: index.name.clone(),
+            unique: index.unique,
+            columns: key_columns(table, index),
+        }
+    }
+
+    /// Where the entries are.
+    pub fn storage(&self) -> StorageId {
+        self.storage
+    }
+
+    /// Whether two rows may not have the same key.
+    pub fn unique(&self) -> bool {
+        self.unique
+    }
+
+    /// The columns, in order.
+    pub fn columns(&self) -> &[KeyColumn] {
+        &self.columns
+    }
+
+    /// Whether a column is part of the index.
+    pub fn has_column(&self, column: usize) -> bool {
+        self.columns.iter().any(|key| key.column == column)
+    }
+
+    /// The entry of a row, given as wide as its table, under a key.
+    pub fn entry(&self, row: &[Datum], row_key: &[u8]) -> SqlResult<EntryParts> {
+        let mut key = Vec::with_capacity(32 + row_key.len());
+        key.extend_from_slice(&storage_prefix(self.storage));
+        let mut null = false;
+        for part in &self.columns {
+            let datum = &row[part.column];
+            null |= datum.is_null();
+            encode_key_column(&mut key, datum, part.ty, part.order)?;
+        }
+        check_key_len(&key, &self.name)?;
+        let row_key = row_key.get(STORAGE_ID_LEN..).unwrap_or(&[]);
+        let unique = self.unique && !null;
+        let value = if unique {
+            Bytes::copy_from_slice(row_key)
+        } else {
+            key.extend_from_slice(row_key);
+            Bytes::new()
+        };
+        Ok(EntryParts { key: Bytes::from(key), value, unique })
+    }
+
+    /// The key of the row that an entry stands for.
+    pub fn row_key(
+        &self,
+        table: StorageId,
+        entry_key: &[u8],
+        entry_value: &[u8],
+        out: &mut Vec<u8>,
+    ) -> SqlResult<()> {
+        let mut rest = entry_key.get(STORAGE_ID_LEN..).unwrap_or(&[]);
+        for _ in &self.columns {
+            rest = &rest[column_len(rest)?..];
+        }
+        let row_key = if rest.is_empty() { entry_value } else { rest };
+        if row_key.is_empty() {
+            let message = format!("an entry of index \"{}\" names no row", self.name);
+            return Err(SqlError::from(shardforge_common::Error::corrupt(message)));
+        }
+        out.clear();
+        out.extend_from_slice(&storage_prefix(table));
+        out.extend_from_slice(row_key);
+        Ok(())
+    }
+}

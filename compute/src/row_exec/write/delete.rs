@@ -1,0 +1,78 @@
+//! DELETE.
+
+use super::returning::ReturningPlan;
+use super::row_writer::{MutationQueue, drop_big_values};
+use super::update::{Target, TargetState};
+use crate::SqlResult;
+use crate::row_exec::ExecEnv;
+use crate::row_exec::stop::Step;
+use crate::row_exec::storage::TableCodec;
+use shardforge_types::Datum;
+use std::sync::Arc;
+
+/// What is removed.
+#[derive(Debug)]
+pub(in crate::row_exec) struct DeletePlan {
+    pub(in crate::row_exec) codec: Arc<TableCodec>,
+    pub(in crate::row_exec) target: Target,
+    pub(in crate::row_exec) returning: Option<ReturningPlan>,
+}
+
+/// The row at hand.
+pub(in crate::row_exec) struct DeleteState {
+    writing: bool,
+    have: bool,
+    pub(in crate::row_exec) target: TargetState,
+    row: Vec<Datum>,
+    queue: MutationQueue,
+}
+
+impl DeleteState {
+    pub(in crate::row_exec) fn open(plan: &DeletePlan) -> Self {
+        Self {
+            writing: false,
+            have: false,
+            target: plan.target.open(),
+            row: Vec::new(),
+            queue: MutationQueue::default(),
+        }
+    }
+
+    pub(in crate::row_exec) fn reset(&mut self) {
+        self.writing = false;
+        self.have = false;
+        self.target.reset();
+        self.queue.clear();
+    }
+
+    /// Removes the next row; false when there is none left.
+    pub(in crate::row_exec) fn next(
+        &mut self,
+        plan: &DeletePlan,
+        env: &mut ExecEnv<'_>,
+        out: &mut Vec<Datum>,
+    ) -> Step<bool> {
+        if !self.have {
+            if !self.target.next(&plan.target, env, &mut self.row)? {
+                return Ok(false);
+            }
+            self.have = true;
+        }
+        if !self.writing {
+            let (key, value) = self.target.row();
+            drop_big_values(env, &plan.codec, key, value, |_| true)?;
+            let entries = plan.codec.indexes().iter().map(|index| index.entry(&self.row, key));
+            let entries = entries.collect::<SqlResult<Vec<_>>>()?;
+            self.queue.delete(key, &entries);
+            self.writing = true;
+        }
+        self.queue.run(env)?;
+        self.writing = false;
+        self.have = false;
+        if let Some(returning) = &plan.returning {
+            self.row.extend_from_slice(self.target.fed());
+            returning.row(env, &self.row, out)?;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,188 @@
+//! INSERT, and the rows of COPY FROM.
+
+use super::conflict::{ConflictAction, ConflictPlan};
+use super::constraints::{Constraints, duplicate_key};
+use super::returning::ReturningPlan;
+use super::row_writer::{MutationQueue, Taken, entry_taken, key_taken};
+use super::update::Change;
+use crate::row_exec::ExecEnv;
+use crate::row_exec::expr::Evaluator;
+use crate::row_exec::query::{Node, State};
+use crate::row_exec::stop::Step;
+use crate::row_exec::storage::{EntryParts, TableCodec};
+use shardforge_types::Datum;
+use std::sync::Arc;
+
+/// What is inserted where.
+#[derive(Debug)]
+pub(in crate::row_exec) struct InsertPlan {
+    pub(in crate::row_exec) codec: Arc<TableCodec>,
+    pub(in crate::row_exec) source: Node,
+    /// Positions in the table of the source's columns.
+    pub(in crate::row_exec) columns: Vec<usize>,
+    /// Values of columns that the source does not have: COPY's defaults.
+    pub(in crate::row_exec) defaults: Vec<(usize, Evaluator)>,
+    /// COPY's WHERE.
+    pub(in crate::row_exec) filter: Option<Evaluator>,
+    pub(in crate::row_exec) constraints: Constraints,
+    pub(in crate::row_exec) on_conflict: Option<ConflictPlan>,
+    pub(in crate::row_exec) returning: Option<ReturningPlan>,
+}
+
+#[derive(Default, PartialEq)]
+enum Stage {
+    /// No row at hand.
+    #[default]
+    Empty,
+    /// The row is made, its keys are not yet looked up.
+    Made,
+    /// Another row has a unique key; ON CONFLICT decides.
+    Conflict,
+    /// Mutations are queued.
+    Writing,
+}
+
+/// The row at hand.
+#[derive(Default)]
+pub(in crate::row_exec) struct InsertState {
+    stage: Stage,
+    given: Vec<Datum>,
+    row: Vec<Datum>,
+    key: Vec<u8>,
+    entries: Vec<EntryParts>,
+    /// Entries whose uniqueness is known.
+    checked: Option<usize>,
+    taken: Option<Taken>,
+    change: Option<Change>,
+    queue: MutationQueue,
+    conflict: ConflictAction,
+}
+
+impl InsertState {
+    pub(in crate::row_exec) fn reset(&mut self) {
+        self.stage = Stage::Empty;
+        self.change = None;
+        self.taken = None;
+        self.queue.clear();
+        self.conflict.reset();
+    }
+
+    /// Inserts the next row of the source; gives whether there was one and whether it was written (a row
+    /// that ON CONFLICT passes over is not), with RETURNING in `out`.
+    pub(in crate::row_exec) fn next(
+        &mut self,
+        plan: &InsertPlan,
+        source: &mut State,
+        env: &mut ExecEnv<'_>,
+        out: &mut Vec<Datum>,
+    ) -> Step<Option<bool>> {
+        if self.stage == Stage::Empty && !source.next(&plan.source, env, &mut self.given)? {
+            return Ok(None);
+        }
+        self.write(plan, env, out).map(Some)
+    }
+
+    /// Inserts one row whose columns are those of the plan. Called again after a stop, it goes on with the
+    /// row that it had taken.
+    pub(in crate::row_exec) fn push(
+        &mut self,
+        plan: &InsertPlan,
+        env: &mut ExecEnv<'_>,
+        given: &mut Vec<Datum>,
+        out: &mut Vec<Datum>,
+    ) -> Step<bool> {
+        if self.stage == Stage::Empty {
+            std::mem::swap(&mut self.given, given);
+        }
+        self.write(plan, env, out)
+    }
+
+    fn write(&mut self, plan: &InsertPlan, env: &mut ExecEnv<'_>, out: &mut Vec<Datum>) -> Step<bool> {
+        if self.stage == Stage::Empty {
+            if !self.make(plan, env)? {
+                return Ok(false);
+            }
+            self.stage = Stage::Made;
+        }
+        if self.stage == Stage::Made {
+            self.taken = self.find_taken(plan, env)?;
+            if self.taken.is_some() {
+                self.stage = Stage::Conflict;
+            } else {
+                self.queue.insert(env, &plan.codec, &self.key, &self.row, &self.entries)?;
+                self.stage = Stage::Writing;
+            }
+        }
+        if self.stage == Stage::Conflict {
+            let taken = self.taken.as_ref().expect("a conflict names its key");
+            let Some(conflict) = plan.on_conflict.as_ref().filter(|c| c.covers(taken.index)) else {
+                return Err(duplicate_key(&plan.codec, taken.index, &self.row, env.context).into());
+            };
+            let written =
+                self.conflict.resolve(conflict, &plan.codec, taken, &self.row, env, &mut self.queue)?;
+            if let Some(row) = written {
+                if let Some(returning) = &plan.returning {
+                    returning.row(env, &row, out)?;
+                }
+                self.conflict.done();
+                self.stage = Stage::Empty;
+                return Ok(true);
+            }
+            self.conflict.done();
+            self.stage = Stage::Empty;
+            return Ok(false);
+        }
+        self.queue.run(env)?;
+        self.stage = Stage::Empty;
+        if let Some(returning) = &plan.returning {
+            returning.row(env, &self.row, out)?;
+        }
+        Ok(true)
+    }
+
+    /// Makes the row of what the source gave; false when COPY's WHERE leaves it out.
+    fn make(&mut self, plan: &InsertPlan, env: &mut ExecEnv<'_>) -> Step<bool> {
+        let table = plan.codec.table();
+        self.row.clear();
+        self.row.resize(table.columns.len(), Datum::Null);
+        for (column, value) in plan.columns.iter().zip(self.given.drain(..)) {
+            self.row[*column] = value;
+        }
+        for (column, default) in &plan.defaults {
+            self.row[*column] = default.eval(&env.eval(&[]))?;
+        }
+        if let Some(filter) = &plan.filter
+            && !filter.is_true(&env.eval(&self.row))?
+        {
+            return Ok(false);
+        }
+        plan.constraints.check(table, &env.eval(&self.row))?;
+        let row_id = if plan.codec.has_row_ids() { env.row_ids()?.next()? } else { 0 };
+        plan.codec.encode_key(&self.row, row_id, &mut self.key)?;
+        self.entries.clear();
+        for index in plan.codec.indexes() {
+            self.entries.push(index.entry(&self.row, &self.key)?);
+        }
+        self.checked = None;
+        Ok(true)
+    }
+
+    /// The first unique key of the row that another row has.
+    fn find_taken(&mut self, plan: &InsertPlan, env: &mut ExecEnv<'_>) -> Step<Option<Taken>> {
+        if self.checked.is_none() {
+            if !plan.codec.has_row_ids()
+                && let Some(taken) = key_taken(env, &self.key)?
+            {
+                return Ok(Some(taken));
+            }
+            self.checked = Some(0);
+        }
+        while let Some(at) = self.checked.filter(|at| *at < self.entries.len()) {
+            if let Some(taken) = entry_taken(env, &plan.codec, at, &self.entries[at])? {
+                return Ok(Some(taken));
+            }
+            self.checked = Some(at + 1);
+        }
+        Ok(None)
+    }
+}
