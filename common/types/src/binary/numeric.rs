@@ -11,6 +11,8 @@ const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xc000;
 const INFINITY: u16 = 0xd000;
 const NEGATIVE_INFINITY: u16 = 0xf000;
+/// The scale that PostgreSQL sends with an infinity, where it means nothing.
+const INFINITY_SCALE: u16 = 0x20;
 const BASE: u16 = 10_000;
 /// Decimal digits in one of the wire's.
 const GROUP: i32 = 4;
@@ -79,7 +81,8 @@ pub(super) fn output(value: &Numeric) -> Vec<u8> {
         } else {
             NEGATIVE_INFINITY
         };
-        return header(0, 0, sign, 0);
+        let scale = if value.is_nan() { 0 } else { INFINITY_SCALE };
+        return header(0, 0, sign, scale);
     }
     let mut digits = Vec::with_capacity(48);
     let Some((negative, exponent)) = value.significant_digits(&mut digits) else {

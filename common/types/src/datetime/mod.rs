@@ -10,7 +10,9 @@
 //! - `format`: values to text.
 //! - `arithmetic`, `fields`: sums, differences, `extract`, `date_trunc`, casts between the types.
 
+pub mod arithmetic;
 pub mod calendar;
+pub mod fields;
 pub mod format;
 pub mod interval_parse;
 pub mod parse;

@@ -1,6 +1,6 @@
 //! Text to dates, times and timestamps.
 //!
-//! [`tokens`](super::tokens) cuts the text into fields; [`Reader`] gives each its meaning by its form and
+//! `tokens` cuts the text into fields; `Reader` gives each its meaning by its form and
 //! by what was seen before it. Whatever PostgreSQL reads is read: ISO 8601, figures in the order of
 //! `DateStyle`, names of months, Julian days, `now` and its like, zones by offset, name and abbreviation.
 
@@ -282,11 +282,11 @@ fn word(text: &str) -> Option<Word> {
         "dst" => Word::DaylightSaving,
         "at" | "on" => Word::Ignored,
         other => {
-            let is = |name: &&str| **name == *other || (other.len() == 3 && name.starts_with(other));
-            if let Some(month) = MONTHS.iter().position(|name| is(&name)) {
+            let is = |name: &&str| *name == other || (other.len() == 3 && name.starts_with(other));
+            if let Some(month) = MONTHS.iter().position(is) {
                 return Some(Word::Month(month as i64 + 1));
             }
-            return DAYS.iter().any(|name| is(&name)).then_some(Word::DayOfWeek);
+            return DAYS.iter().any(is).then_some(Word::DayOfWeek);
         }
     };
     Some(meaning)

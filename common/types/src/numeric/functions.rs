@@ -10,12 +10,12 @@ use super::{Decimal, Kind, Numeric, magnitude::Magnitude, overflow};
 use crate::ValueError;
 use crate::sqlstate::SqlState;
 use std::cmp::Ordering;
+use std::f64::consts::LOG10_E;
 
 type Result<T> = std::result::Result<T, ValueError>;
 
 /// Digits computed beyond those asked for.
 const GUARD: i64 = 12;
-const LOG10_E: f64 = 0.434_294_481_903_252;
 
 impl Numeric {
     /// The square root.

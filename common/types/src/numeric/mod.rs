@@ -2,7 +2,7 @@
 //!
 //! A finite value is a whole number over a power of ten. Up to an `i128` it lies in the value itself,
 //! and sums, products and comparisons of such values are a few machine instructions; beyond that it
-//! is a shared [`magnitude::Magnitude`]. Which of the two a value has is decided by its size alone.
+//! is a shared `Magnitude`. Which of the two a value has is decided by its size alone.
 //!
 //! Results have PostgreSQL's digits: the display scale of each operation, the scale it chooses for a
 //! quotient, rounding half away from zero, and its limits (131072 digits before the point, 16383 after).

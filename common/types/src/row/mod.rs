@@ -29,7 +29,7 @@
 //! All integers are little endian. Fixed columns: `boolean` and `"char"` 1 byte, `smallint` 2,
 //! `integer`, `date`, `real`, `oid` 4, `bigint`, `double precision`, `time`, `timestamp`,
 //! `timestamptz` 8, `interval` 16 (microseconds, days, months), `uuid` 16. The bodies of the others
-//! are drawn in [`body`](self::body).
+//! are drawn in [`body`].
 //!
 //! # Invariants
 //!
