@@ -50,7 +50,7 @@ impl History {
     /// The record at a place.
     pub(crate) fn record(&self, at: RecordAt) -> Result<Record> {
         let entries = self.log.read(self.group, at.index..at.index + 1, 1)?;
-        let batch = entries.first().map(|entry| batch_of(entry)).transpose()?.flatten();
+        let batch = entries.first().map(batch_of).transpose()?.flatten();
         let record = batch.and_then(|batch| batch.records.get(at.nth as usize).cloned());
         record.ok_or_else(|| Error::corrupt(format!("log entry {} has no record {}", at.index, at.nth)))
     }

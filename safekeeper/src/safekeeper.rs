@@ -17,7 +17,7 @@ use crate::supervisor::{MemberProposer, Supervisor};
 use parking_lot::{Mutex, RwLock};
 use shardforge_common::clock::Clock;
 use shardforge_common::disk::Disk;
-use shardforge_common::{Error, Result, random, task};
+use shardforge_common::{Error, NodeId, Result, random, task};
 use shardforge_store::ObjectStore;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -197,6 +197,16 @@ impl Safekeeper {
             raft_thread,
             tasks: Mutex::new(tasks),
         }))
+    }
+
+    /// Which node it is.
+    pub fn node(&self) -> NodeId {
+        self.config.node
+    }
+
+    /// Whether it takes commits now: it leads, a quorum has confirmed that, and the certifier is ready.
+    pub fn is_leading(&self) -> bool {
+        self.sequencer.leading_term().is_some()
     }
 
     /// Answers another member of the group.

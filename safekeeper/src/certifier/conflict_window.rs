@@ -190,7 +190,7 @@ impl ConflictWindow {
             if budget == 0 {
                 return self.commits.range(since..).find_map(|commit| {
                     let hit = commit.keys.iter().find(|(key, written)| {
-                        &start[..] <= &key[..] && &key[..] < &end[..] && written.intersects(aspects)
+                        start[..] <= key[..] && key[..] < end[..] && written.intersects(aspects)
                     });
                     hit.map(|(key, _)| (Bytes::copy_from_slice(key), commit.lsn))
                 });

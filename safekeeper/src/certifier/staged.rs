@@ -61,7 +61,9 @@ impl StagedMarks {
             self.started = true;
             self.hashes = Some(HashMap::default());
         }
-        let mut spans: BTreeMap<&[u8], (&[u8], &[u8], Aspects)> = BTreeMap::new();
+        // By storage id: the least key, the greatest, and what is written between.
+        type Span<'k> = (&'k [u8], &'k [u8], Aspects);
+        let mut spans: BTreeMap<&[u8], Span<'_>> = BTreeMap::new();
         for &(key, aspects) in &writes.keys {
             if let Some(hashes) = &mut self.hashes {
                 let mark = hashes.entry(hash(key)).or_insert(Aspects::NONE);

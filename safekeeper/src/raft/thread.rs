@@ -6,11 +6,14 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+/// What stops the thread, and the thread.
+type Running = (oneshot::Sender<()>, std::thread::JoinHandle<()>);
+
 /// A Tokio runtime of one thread. Clones are the same one.
 #[derive(Clone)]
 pub struct RaftThread {
     handle: Handle,
-    running: Arc<Mutex<Option<(oneshot::Sender<()>, std::thread::JoinHandle<()>)>>>,
+    running: Arc<Mutex<Option<Running>>>,
 }
 
 impl RaftThread {

@@ -102,8 +102,8 @@ impl Sequencer {
         self.pump();
     }
 
-    /// Runs the core if it is free and something waits. Whoever holds the lock looks at the inbox once
-    /// more after giving it back, so a request put in meanwhile is not left behind.
+    /// Runs the core if it is free and something waits. Whoever holds the lock, for whatever purpose, calls
+    /// this after giving it back, so a request put in meanwhile is not left behind.
     fn pump(&self) {
         loop {
             let Some(mut role) = self.role.try_lock() else { return };
@@ -217,12 +217,14 @@ impl Sequencer {
         let now = self.clock.boottime();
         let expired = match &*self.role.lock() {
             Role::Leading(core) => core.staged_before(now.saturating_sub(lease)),
-            Role::Idle(_) => return,
+            Role::Idle(_) => Vec::new(),
         };
         for (branch, txn) in expired {
             tracing::info!(%branch, %txn, "a staged transaction was not heard of for its lease: aborting it");
             self.enqueue(Request::Abandon { branch, txn });
         }
+        // Whoever came while the lock was held for looking went away without a run.
+        self.pump();
     }
 }
 
