@@ -33,6 +33,8 @@ mod layer_map;
 mod manifest;
 mod metrics;
 mod read;
+#[cfg(test)]
+mod scripts;
 mod server;
 mod shard;
 
