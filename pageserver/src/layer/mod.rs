@@ -17,6 +17,8 @@
 
 pub(crate) mod block;
 pub(crate) mod file;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use shardforge_common::{Error, Generation, Lsn, Result};

@@ -25,6 +25,8 @@
 //! ```
 
 pub(crate) mod keeper;
+#[cfg(test)]
+mod tests;
 
 use crate::layer::{LayerKind, LayerMeta, LayerName};
 use bytes::{BufMut, Bytes, BytesMut};

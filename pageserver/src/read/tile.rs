@@ -62,23 +62,27 @@ impl Tile<'_> {
     }
 }
 
+/// The first block's first key is no border: nothing of the layer lies below it, and a page that
+/// ends there would be an empty sliver before every table.
 impl Borders for Index {
     fn around(&self, key: &[u8], including: bool) -> (Option<Bytes>, Option<Bytes>) {
+        let borders = self.blocks.get(1..).unwrap_or_default();
         let above = if including {
-            self.blocks.partition_point(|block| &block.first_key[..] <= key)
+            borders.partition_point(|block| &block.first_key[..] <= key)
         } else {
-            self.blocks.partition_point(|block| &block.first_key[..] < key)
+            borders.partition_point(|block| &block.first_key[..] < key)
         };
-        let border = |number: usize| self.blocks.get(number).map(|block| block.first_key.clone());
+        let border = |number: usize| borders.get(number).map(|block| block.first_key.clone());
         (above.checked_sub(1).and_then(border), border(above))
     }
 
     fn inside(&self, lo: &[u8], hi: Option<&[u8]>) -> usize {
+        let borders = self.blocks.get(1..).unwrap_or_default();
         let mut inside = 0;
         let mut last = lo;
-        let from = self.blocks.partition_point(|block| &block.first_key[..] <= lo);
+        let from = borders.partition_point(|block| &block.first_key[..] <= lo);
         // A key with many blocks is one border.
-        for block in &self.blocks[from..] {
+        for block in &borders[from..] {
             if hi.is_some_and(|hi| &block.first_key[..] >= hi) || inside == 2 {
                 break;
             }

@@ -190,7 +190,7 @@ pub(crate) fn commit(random: &Random, model: &mut Model, wal: &FakeWal) -> Lsn {
         for _ in 0..1 + random.range(0..40) {
             let value = vec![random.u64() as u8; random.range(0..300) as usize];
             // Some keys are written again and again.
-            let hot = [&7u64.to_be_bytes()[..], &[0x10 + random.range(0..2) as u8]].concat();
+            let hot = [&7u64.to_be_bytes()[..], &[[0x01, 0x10][random.range(0..2) as usize]]].concat();
             let key = if random.range(0..6) == 0 { hot } else { key(random) };
             match random.range(0..100) {
                 0..30 => list.push(Mutation::Insert { key: &key, value: &value }),
