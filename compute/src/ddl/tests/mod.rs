@@ -1,6 +1,7 @@
 //! Schema changes on two computes over one log: each test is named for what it shows.
 
 mod cases;
+mod keys;
 
 use super::{DdlContext, DdlOutcome, execute};
 use crate::SqlResult;
@@ -9,7 +10,7 @@ use crate::catalog::{CatalogCache, IdAllocator, SessionCatalog, TableDef, access
 use crate::functions::EvalContext;
 use crate::sql::CatalogLookup;
 use crate::sql::bound::{AlterTableAction, CreateTable, Ddl, NewColumn};
-use crate::txn::{Branch, BranchConfig, Checked, IsolationLevel, Txn};
+use crate::txn::{Branch, BranchConfig, Checked, IsolationLevel, Txn, Visibility};
 use bytes::Bytes;
 use shardforge_cache::testing::{MemoryWal, ModelPages, test_services};
 use shardforge_common::disk::RealDisk;

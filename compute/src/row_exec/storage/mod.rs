@@ -28,7 +28,8 @@ mod codec;
 mod index;
 mod row_ids;
 
-pub(super) use big_values::{delete_chunks, fetch_external, new_chunks};
+pub(super) use big_values::delete_chunks;
+pub(crate) use big_values::{fetch_external, new_chunks};
 pub use codec::{KeyColumn, ROW_ID, TableCodec};
 pub use index::{EntryParts, IndexCodec};
 pub use row_ids::RowIds;
