@@ -20,7 +20,7 @@ fn layer(name: &str, after: u64, through: u64) -> LayerMeta {
         kind: LayerKind::Delta,
         level: 1,
         lo: Bytes::from_static(b"a"),
-        hi: (through % 2 == 0).then(|| Bytes::from_static(b"z")),
+        hi: through.is_multiple_of(2).then(|| Bytes::from_static(b"z")),
         after: Lsn(after),
         through: Lsn(through),
         size_bytes: 70_000,

@@ -7,3 +7,4 @@
 mod fake_wal;
 mod model;
 mod page_server;
+mod power_loss;

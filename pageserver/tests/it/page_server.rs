@@ -8,7 +8,7 @@ use shardforge_common::key::storage_prefix;
 use shardforge_common::mutation::{Mutation, MutationList, MutationListBuilder};
 use shardforge_common::random::Random;
 use shardforge_common::{ErrorKind, Generation, Lsn, SlotRange, StorageId};
-use shardforge_pageserver::{Config, PageServer};
+use shardforge_pageserver::Config;
 use shardforge_proto::page::{Direction, PageRequest, PageService, ScanRequest};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -455,14 +455,10 @@ async fn a_metric_proves_that_layers_were_read() {
     world.wal.trim();
     world.server.shutdown().await;
     std::fs::remove_dir_all(world.folder.path().join("cache")).ok();
-    let restart = |world: &World, generation: u64| -> Arc<PageServer> {
-        let folder = world.folder.path().join("cache");
-        let _ = generation;
-        metrics::with_local_recorder(&counters, || {
-            start(&world.config, &world.wal, &world.store, folder, &world.random)
-        })
-    };
-    world.server = restart(&world, 2);
+    let folder = world.folder.path().join("cache");
+    world.server = metrics::with_local_recorder(&counters, || {
+        start(&world.config, &world.wal, &world.store, folder, &world.random)
+    });
     world.server.attach(BRANCH, SlotRange::ALL, Generation(2)).await.unwrap();
     assert_eq!(counters.of("layer_blocks_read"), 0);
     let at = world.wal.last();
