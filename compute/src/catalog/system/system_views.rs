@@ -8,6 +8,8 @@ use crate::catalog::database::{DatabaseCatalog, PG_CATALOG};
 use crate::catalog::{TableDef, TableKind, bootstrap, deparse};
 use crate::functions::text_io::quote_ident;
 use shardforge_types::{Datum, Oid};
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 /// A table or view, the system's or a user's, as the views tell of it.
 pub(super) struct Listed {
@@ -25,7 +27,7 @@ pub(super) fn listed(catalog: &DatabaseCatalog) -> Vec<Listed> {
 }
 
 pub(super) fn pg_tables(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
-    let system_indexed: std::collections::HashSet<Oid> = super::builtin_rows::builtin_rows("pg_index")
+    let system_indexed: HashSet<Oid> = super::builtin_rows::builtin_rows("pg_index")
         .iter()
         .filter_map(|row| if let Datum::Oid(oid) = row[1] { Some(oid) } else { None })
         .collect();
@@ -35,7 +37,7 @@ pub(super) fn pg_tables(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<
             .col("schemaname", &of.schema_name)
             .col("tablename", &of.name)
             .col("tableowner", role_name(catalog, listed.owner))
-            .col("tablespace", ())
+            .col("tablespace", tablespace(of.oid))
             .col(
                 "hasindexes",
                 catalog.indexes_of(of.oid).next().is_some() || system_indexed.contains(&of.oid),
@@ -46,6 +48,21 @@ pub(super) fn pg_tables(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<
             .finish()
     };
     listed(catalog).iter().filter(|listed| listed.table.kind != TableKind::Virtual).map(row).collect()
+}
+
+/// The tablespace of a relation that is not in its database's own: what all databases share.
+fn tablespace(relation: Oid) -> Option<&'static str> {
+    /// `pg_tablespace.oid` of `pg_global`.
+    const GLOBAL: Oid = Oid(1664);
+    static SHARED: LazyLock<HashSet<Oid>> = LazyLock::new(|| {
+        let place = builtin::rows("pg_class").and_then(|catalog| catalog.column("reltablespace"));
+        let place = place.expect("the files have the columns of PostgreSQL 15");
+        let shared = super::builtin_rows::builtin_rows("pg_class")
+            .iter()
+            .filter(|row| matches!(row[place], Datum::Oid(GLOBAL)));
+        shared.filter_map(|row| if let Datum::Oid(oid) = row[0] { Some(oid) } else { None }).collect()
+    });
+    SHARED.contains(&relation).then_some("pg_global")
 }
 
 pub(super) fn pg_views(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
@@ -63,12 +80,12 @@ pub(super) fn pg_views(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<D
 
 pub(super) fn pg_indexes(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
     let mut rows = Vec::new();
-    let mut push = |schema: &str, of: &str, name: &str, definition: String| {
+    let mut push = |oid: Oid, schema: &str, of: &str, name: &str, definition: String| {
         let row = RowBuilder::new(table)
             .col("schemaname", schema)
             .col("tablename", of)
             .col("indexname", name)
-            .col("tablespace", ())
+            .col("tablespace", tablespace(oid))
             .col("indexdef", definition);
         rows.push(row.finish());
     };
@@ -80,7 +97,7 @@ pub(super) fn pg_indexes(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec
             continue;
         };
         if let Some(definition) = system_index_definition(*index) {
-            push("pg_catalog", of_name, name, definition);
+            push(*index, "pg_catalog", of_name, name, definition);
         }
     }
     for index in catalog.indexes() {
@@ -89,7 +106,7 @@ pub(super) fn pg_indexes(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec
         };
         let schema = catalog.namespace_name(of.namespace).unwrap_or_default();
         let definition = deparse::index_definition(catalog, index.oid).unwrap_or_default();
-        push(schema, &of.name, &relation.name, definition);
+        push(index.oid, schema, &of.name, &relation.name, definition);
     }
     rows
 }

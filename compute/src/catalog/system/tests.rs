@@ -143,7 +143,10 @@ pub(crate) fn catalog_table(name: &str) -> &'static Arc<TableDef> {
 
 /// All rows of a catalog, each by column name and as text.
 fn rows_of(name: &str, catalog: &DatabaseCatalog) -> Vec<BTreeMap<String, String>> {
-    let table = catalog_table(name);
+    shown_rows(catalog_table(name), catalog)
+}
+
+fn shown_rows(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<BTreeMap<String, String>> {
     let columns: Vec<usize> = (0..table.columns.len()).collect();
     let rows = scan(table, catalog, &EvalContext::detached(0), &columns).unwrap();
     let shown = |(column, value): (&crate::catalog::ColumnDef, &Datum)| {
@@ -303,4 +306,95 @@ fn the_table_definition_is_made_of_its_rows() {
     assert_eq!((key.name.as_str(), key.storage, key.keys[0].column), ("t_pkey", StorageId(5000), 0));
     assert_eq!((table.indexes[0].storage, table.indexes[0].constraint), (StorageId(5002), Some(Oid(20006))));
     assert_eq!(table.checks[0].expression, "c > 0");
+}
+
+/// What tells the rows of a system table apart here, and the columns that are not compared: numbers of users'
+/// objects, files and statistics; names of functions, which are numbers here until they are shown;
+/// expressions, which we show as they were written; and that nobody can insert into our catalogs.
+const COMPARED: &[(&str, &[&str], &[&str])] = &[
+    ("information_schema.columns", &["table_schema", "table_name", "column_name"], &["column_default"]),
+    ("information_schema.tables", &["table_schema", "table_name"], &["is_insertable_into"]),
+    ("information_schema.table_constraints", &["constraint_name"], &[]),
+    ("information_schema.key_column_usage", &["constraint_name"], &[]),
+    ("information_schema.constraint_column_usage", &["constraint_name"], &[]),
+    ("information_schema.check_constraints", &["constraint_name"], &["check_clause"]),
+    ("information_schema.schemata", &["schema_name"], &[]),
+    ("pg_catalog.pg_tables", &["schemaname", "tablename"], &[]),
+    ("pg_catalog.pg_indexes", &["schemaname", "indexname"], &[]),
+    (
+        "pg_catalog.pg_class",
+        &["relname"],
+        &[
+            "oid",
+            "reltype",
+            "relfilenode",
+            "relpages",
+            "reltuples",
+            "reltoastrelid",
+            "relfrozenxid",
+            "relminmxid",
+        ],
+    ),
+    ("pg_catalog.pg_attribute", &["attnum", "attname", "attnotnull"], &["attrelid", "attoptions"]),
+    ("pg_catalog.pg_index", &["indclass", "indkey", "indisprimary"], &["indexrelid", "indrelid"]),
+    ("pg_catalog.pg_constraint", &["conname"], &["oid", "conrelid", "conindid", "conbin"]),
+    (
+        "pg_catalog.pg_type",
+        &["typname"],
+        &[
+            "oid",
+            "typrelid",
+            "typelem",
+            "typarray",
+            "typsubscript",
+            "typinput",
+            "typoutput",
+            "typreceive",
+            "typsend",
+            "typanalyze",
+        ],
+    ),
+    ("pg_catalog.pg_database", &["datname"], &["datfrozenxid", "datminmxid"]),
+    ("pg_catalog.pg_roles", &["rolname"], &[]),
+    ("pg_catalog.pg_user", &["usename"], &[]),
+    ("pg_catalog.pg_group", &["groname"], &[]),
+    ("pg_catalog.pg_auth_members", &["roleid"], &[]),
+    ("pg_catalog.pg_namespace", &["nspname"], &["nspacl"]),
+];
+
+/// Rows that a real PostgreSQL 15 gave (`psql -x -At -P null=NULL`) for the same table and for its own.
+#[test]
+fn rows_are_those_of_postgresql_15() {
+    let catalog = sample();
+    let mut differences = Vec::new();
+    for section in include_str!("testdata/rows.txt").split("== ").skip(1) {
+        let (name, body) = section.split_once('\n').unwrap();
+        let (_, key, ignored) = COMPARED.iter().find(|(table, ..)| *table == name).unwrap();
+        let (schema, name) = name.split_once('.').unwrap();
+        let schema_oid = catalog.namespace_oid(schema).unwrap();
+        let table = super::relation_by_name(schema_oid, name).and_then(table).unwrap();
+        let ours = shown_rows(table, &catalog);
+        let width = table.columns.len();
+        let lines: Vec<(&str, &str)> = body.lines().map(|line| line.split_once('|').unwrap()).collect();
+        for theirs in lines.chunks(width) {
+            let of = |column: &str| theirs.iter().find(|(name, _)| *name == column).unwrap().1;
+            let what = key.iter().map(|column| of(column)).collect::<Vec<_>>().join(" ");
+            // Their names have the table's number in them.
+            if what.ends_with("_not_null") {
+                continue;
+            }
+            let same = |row: &&BTreeMap<String, String>| key.iter().all(|column| row[*column] == of(column));
+            let Some(row) = ours.iter().find(same) else {
+                differences.push(format!("{schema}.{name}: {what} is missing"));
+                continue;
+            };
+            for (column, value) in theirs.iter().filter(|(column, _)| !ignored.contains(column)) {
+                if row[*column] != *value {
+                    differences
+                        .push(format!("{schema}.{name} {what}: {column} is {}, not {value}", row[*column]));
+                }
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
 }
