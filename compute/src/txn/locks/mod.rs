@@ -110,16 +110,12 @@ impl LockTable {
         self.core.lock().is_empty()
     }
 
-    /// The handle may be the last: it must not be dropped under the lock, which its drop takes too.
-    fn find(&self, id: OwnerId) -> Option<Arc<LockOwner>> {
-        self.owners.lock().get(&id)?.upgrade()
-    }
-
     fn wake(&self, granted: &[OwnerId]) {
         if granted.is_empty() {
             return;
         }
-        for owner in granted.iter().filter_map(|id| self.find(*id)) {
+        let owners = self.owners.lock();
+        for owner in granted.iter().filter_map(|id| owners.get(id)?.upgrade()) {
             owner.granted.notify_one();
         }
     }
@@ -147,8 +143,9 @@ impl LockTable {
             doomed.extend(holders.map(|(id, _)| (id, Bytes::copy_from_slice(key))));
         }
         drop(core);
+        let owners = self.owners.lock();
         for (id, key) in doomed {
-            if let Some(owner) = self.find(id) {
+            if let Some(owner) = owners.get(&id).and_then(Weak::upgrade) {
                 *owner.doomed.lock() = Some((key, lsn));
             }
         }
