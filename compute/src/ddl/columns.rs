@@ -1,8 +1,7 @@
 //! What the columns of a table are asked when its definition changes.
 
 use super::DdlContext;
-use crate::catalog::TableDef;
-use crate::functions::is_volatile;
+use crate::catalog::{TableDef, builtin};
 use crate::row_exec::expr::{Env, Scope, compile};
 use crate::sql::bound::{ColId, ExprKind};
 use crate::sql::{BindContext, bind_check, bind_default};
@@ -44,6 +43,7 @@ pub(super) fn evaluate_default(
     context: DdlContext<'_>,
 ) -> SqlResult<Datum> {
     let expr = bind_default(text, ty, column, &bind_context(&context))?;
+    let is_volatile = |func| builtin::proc(func).is_none_or(|entry| entry.volatility == b'v');
     if expr.any(&mut |part| matches!(part.kind, ExprKind::Call { func, .. } if is_volatile(func))) {
         return Err(SqlError::not_supported("ADD COLUMN with a volatile default"));
     }

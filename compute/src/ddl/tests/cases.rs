@@ -1,7 +1,10 @@
 use super::*;
 use crate::catalog::system;
 use crate::catalog::{PG_CATALOG, check_table_version};
+use crate::sql::bound::BoundStatement;
+use crate::sql::{BindContext, parse};
 use shardforge_common::key::{storage_prefix, storage_range};
+use shardforge_types::Datum;
 use std::collections::BTreeSet;
 
 #[tokio::test]
@@ -372,4 +375,62 @@ async fn a_role_has_a_verifier_and_no_password() {
     assert_eq!(state(b.run(drop("pg_monitor")).await), SqlState::UNDEFINED_OBJECT);
     b.run(drop("ann")).await.unwrap();
     assert!(a.begin().await.catalog().await.role("ann").unwrap().is_none());
+}
+
+/// Parses, binds and carries out a schema change.
+async fn sql(compute: &Compute, text: &str) -> SqlResult<DdlOutcome> {
+    let mut session = compute.begin().await;
+    let catalog = session.catalog().await;
+    let eval = EvalContext::detached(0);
+    let bind = BindContext { catalog: &catalog, settings: eval.settings(), param_types: &[] };
+    let statement = parse(text)?.pop().unwrap();
+    let BoundStatement::Ddl(ddl) = crate::sql::bind(&statement, &bind)?.statement else { panic!("{text}") };
+    let outcome = session.run(ddl).await?;
+    session.commit().await?;
+    Ok(outcome)
+}
+
+#[tokio::test]
+async fn from_text_to_definition() {
+    let world = World::new();
+    let a = world.compute("a").await;
+    sql(&a, "create table t (a int primary key, b varchar(10) not null default 'x', c numeric(10,2) check (c > 0), d text unique, check (a < c))").await.unwrap();
+    let table = a.table("t").await.unwrap();
+    let checks: Vec<_> =
+        table.checks.iter().map(|check| (check.name.as_str(), check.expression.as_str())).collect();
+    assert_eq!(checks, [("t_c_check", "c > 0"), ("t_check", "a < c")]);
+    assert_eq!(table.indexes[0].name, "t_d_key");
+    let catalog = a.begin().await.catalog().await;
+    let columns: Vec<_> = catalog
+        .database_catalog()
+        .constraints_of(table.oid)
+        .map(|row| (row.name.clone(), row.columns.clone().unwrap()))
+        .collect();
+    assert!(
+        columns.contains(&("t_check".to_owned(), vec![1, 3]))
+            && columns.contains(&("t_c_check".to_owned(), vec![3]))
+    );
+    // A default is evaluated once for the rows that are there.
+    sql(&a, "alter table t add column e int default 1 + 2, add column f text default upper('x')")
+        .await
+        .unwrap();
+    let table = a.table("t").await.unwrap();
+    assert!(matches!(table.columns[4].missing, Datum::Int4(3)));
+    assert_eq!(table.columns[5].missing.as_str(), Some("X"));
+    assert_eq!(
+        state(sql(&a, "alter table t add column g float8 default random()").await),
+        SqlState::FEATURE_NOT_SUPPORTED
+    );
+    sql(&a, "alter table t drop column c").await.unwrap();
+    assert!(a.table("t").await.unwrap().checks.is_empty());
+    sql(&a, "create table u as select 1 as x, 'y' as y").await.unwrap();
+    let u = a.table("u").await.unwrap();
+    assert_eq!(u.columns.iter().map(|column| column.ty.to_string()).collect::<Vec<_>>(), ["integer", "text"]);
+    assert_eq!(state(sql(&a, "create table t (a int)").await), SqlState::DUPLICATE_TABLE);
+    assert_eq!(sql(&a, "create table if not exists t (a int)").await.unwrap().notices.len(), 1);
+    sql(&a, "drop table t, u").await.unwrap();
+    assert_eq!(
+        sql(&a, "drop table if exists t").await.unwrap().notices,
+        ["table \"t\" does not exist, skipping"]
+    );
 }

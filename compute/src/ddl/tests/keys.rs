@@ -181,7 +181,7 @@ async fn a_table_larger_than_memory_gets_its_key() {
     let world = World::new();
     let a = world.compute("a").await;
     a.run(keyless()).await.unwrap();
-    const COUNT: i32 = 20_000;
+    const COUNT: i32 = 5_000;
     let mut session = a.begin().await;
     // From the last to the first, so that each key is looked for among those before it.
     insert(&mut session, (0..COUNT).rev().map(|n| row(n, &format!("value {n}")))).await;
