@@ -5,13 +5,14 @@
 mod harness;
 
 use harness::*;
-use shardforge_common::disk::RealDisk;
+use shardforge_common::disk::{FaultyDisk, RealDisk};
 use shardforge_common::mutation::MutationList;
 use shardforge_common::wal::RecordKind;
 use shardforge_common::{Generation, Lsn, SlotRange};
 use shardforge_proto::wal::{CommitOutcome, FragmentRequest, IngestReport, TxnStatus, WalService};
 use shardforge_safekeeper::SafekeeperConfig;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -286,5 +287,58 @@ async fn the_log_is_trimmed_behind_what_all_shards_report_and_not_before() {
     assert_dense(&from.wait_for(last), 201, 300);
     eventually("segments are freed", async || keeper.group_status().await.unwrap().log_bytes < bytes_before)
         .await;
+    keeper.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_writes_and_takes_them_again_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new(Arc::new(RealDisk));
+    let keeper = start(Arc::new(disk.clone()), config(dir.path())).await;
+    keeper.create_branch(branch()).await.unwrap();
+    disk.limit_space(1 << 20);
+    let (next, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    // Several at once, so that some are between the question for room and the log when it fills: those
+    // wait, the others are refused.
+    let writers = (0..4).map(|_| {
+        let (keeper, next, stop) = (keeper.clone(), next.clone(), stop.clone());
+        shardforge_common::task::spawn("writer", async move {
+            let mut committed = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let mut request = commit_request(number, Lsn::ZERO, put([number], &[1; 20_000]));
+                while let CommitOutcome::Retry { reason } = submit(&*keeper, request.clone()).await {
+                    assert!(reason.contains("full") || reason.contains("space"), "{reason}");
+                    request.attempt += 1;
+                    shardforge_common::task::sleep(Duration::from_millis(5)).await;
+                }
+                committed += 1;
+            }
+            committed
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    eventually("the disk is full, and status says so", async || {
+        keeper.group_status().await.unwrap().stopped.is_some()
+    })
+    .await;
+    let outcome = submit(&*keeper, commit_request(1_000_000, Lsn::ZERO, put([1], &[1; 20_000]))).await;
+    let CommitOutcome::Retry { reason } = outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("full") || reason.contains("space"), "{reason}");
+    let before = snapshot(&*keeper).await.unwrap();
+    assert!(before > Lsn(10), "reads go on, and so does the feed");
+    let feed = Arc::new(Collector::default());
+    let _subscription = feed.subscribe(&*keeper, Lsn(1), SlotRange::ALL, u64::MAX).unwrap();
+    feed.wait_for(before);
+
+    disk.unlimit_space();
+    feed.wait_for(Lsn(before.0 + 20));
+    stop.store(true, Ordering::Relaxed);
+    let mut committed = 0;
+    for writer in writers {
+        committed += writer.await.unwrap();
+    }
+    assert_eq!(snapshot(&*keeper).await.unwrap(), Lsn(committed), "each took effect once");
+    assert_eq!(keeper.group_status().await.unwrap().stopped, None);
     keeper.shutdown().await;
 }

@@ -149,18 +149,29 @@ impl Log {
     /// called when they are durable. While the disk is full it is called at once with
     /// `Unavailable`, and nothing has changed: ask [`Log::check_room`] before handing entries to Raft.
     pub fn append(&self, group: GroupId, entries: Vec<LogEntry>, done: Done) {
+        self.append_if(group, entries, true, done);
+    }
+
+    /// Appends entries that Raft has accepted already and that cannot be refused any more: while the
+    /// disk is full they wait, as those do that were waiting when it filled.
+    pub fn append_accepted(&self, group: GroupId, entries: Vec<LogEntry>, done: Done) {
+        self.append_if(group, entries, false, done);
+    }
+
+    fn append_if(&self, group: GroupId, entries: Vec<LogEntry>, needs_room: bool, done: Done) {
         let result = {
             let mut inner = self.0.shared.inner.lock();
             let mut operation = Operation { group, change: Change::Append(entries, 0), done: None };
-            let taken =
-                ready(&inner).and_then(|()| self.room(&mut inner, operation.len_bytes())).and_then(|()| {
-                    match &mut operation.change {
-                        Change::Append(entries, number) => {
-                            inner.visible.append(group, entries).map(|first| *number = first)
-                        }
-                        _ => Ok(()),
-                    }
-                });
+            let taken = ready(&inner).and_then(|()| match needs_room {
+                true => self.room(&mut inner, operation.len_bytes()),
+                false => Ok(()),
+            });
+            let taken = taken.and_then(|()| match &mut operation.change {
+                Change::Append(entries, number) => {
+                    inner.visible.append(group, entries).map(|first| *number = first)
+                }
+                _ => Ok(()),
+            });
             match taken {
                 Ok(()) => {
                     operation.done = Some(done);

@@ -186,7 +186,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             }
         }
         let done = Box::new(move |result: Result<()>| callback.io_completed(result.map_err(io_error)));
-        self.log.append(self.group, stored, done);
+        // Whether there is room was asked before they were proposed; now a refusal would end the member.
+        self.log.append_accepted(self.group, stored, done);
         Ok(())
     }
 
