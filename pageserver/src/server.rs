@@ -1,11 +1,11 @@
 //! The pageserver itself: attaches shards, and answers for them.
 
-use crate::blocks::LayerReader;
 use crate::blocks::local_cache::LocalCache;
+use crate::blocks::{LayerReader, Pins};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::read::tile::Target;
-use crate::read::{Outcome, page};
+use crate::read::{Outcome, page, ready};
 use crate::shard::{Place, Services, Shard};
 use crate::{compaction, ingest};
 use async_trait::async_trait;
@@ -23,6 +23,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
+
+/// A scan reads so far ahead in each layer, in bytes.
+const SCAN_AHEAD_BYTES: u64 = 256 * 1024;
 
 /// What a pageserver works with.
 #[derive(Clone)]
@@ -175,33 +178,31 @@ impl PageService for PageServer {
     async fn scan(&self, request: ScanRequest) -> Result<Vec<Page>> {
         let shard = self.shard(request.branch, request.slots)?;
         let (at, view) = shard.open_read(request.floor, request.snapshot).await?;
-        let (mut pages, mut bytes, mut start) = (Vec::new(), 0, request.start);
-        loop {
-            let target = Target { key: &start, including: true, at };
-            let first = pages.is_empty();
-            let step = |pins: &mut crate::blocks::Pins<'_>| {
-                let page = crate::read::ready!(page::build(&view, target, shard.shape(), pins)?);
+        let (mut pages, mut bytes, mut start) = (Vec::<Page>::new(), 0, request.start);
+        let step = |pins: &mut Pins<'_>| {
+            loop {
+                let target = Target { key: &start, including: true, at };
+                let mut page = ready!(page::build(&view, target, shard.shape(), pins)?);
                 // Beyond the first storage id, the empty ones are passed over together.
-                if page.is_empty() && !first {
-                    let gap = crate::read::ready!(page::gap(&view, target, shard.shape(), pins)?);
-                    return Ok(Outcome::Done(gap.unwrap_or(page)));
-                }
-                Ok(Outcome::Done(page))
-            };
-            let page = shard.reader.run(step).await?;
-            shard.metrics.pages_served.increment(1);
-            bytes += page.as_bytes().len() as u64;
-            let next = page.hi().map(Bytes::copy_from_slice);
-            pages.push(page);
-            match next {
-                Some(next)
-                    if bytes < request.max_bytes && request.end.as_ref().is_none_or(|end| next < *end) =>
+                if page.is_empty()
+                    && !pages.is_empty()
+                    && let Some(gap) = ready!(page::gap(&view, target, shard.shape(), pins)?)
                 {
-                    start = next;
+                    page = gap;
                 }
-                _ => return Ok(pages),
+                bytes += page.as_bytes().len() as u64;
+                let next = page.hi().map(Bytes::copy_from_slice);
+                pages.push(page);
+                let more = |next: &Bytes| request.end.as_ref().is_none_or(|end| next < end);
+                match next {
+                    Some(next) if bytes < request.max_bytes && more(&next) => start = next,
+                    _ => return Ok(Outcome::Done(())),
+                }
             }
-        }
+        };
+        shard.reader.run_ahead(SCAN_AHEAD_BYTES.min(request.max_bytes), step).await?;
+        shard.metrics.pages_served.increment(pages.len() as u64);
+        Ok(pages)
     }
 
     async fn shards(&self) -> Result<Vec<ShardStatus>> {

@@ -24,7 +24,7 @@ use shardforge_common::{BranchRef, Error, Generation, Lsn, Result, SlotRange, ta
 use shardforge_proto::page::ShardStatus;
 use shardforge_proto::wal::{IngestReport, WalService};
 use shardforge_store::{ObjectPath, ObjectStore, paths};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,6 +191,10 @@ impl Shard {
 
     /// The ingested LSN, once it is at or above `floor`.
     async fn wait_for(&self, floor: Lsn) -> Result<Lsn> {
+        let now = self.ingested();
+        if now >= floor {
+            return Ok(now);
+        }
         let mut ingested = self.ingested.subscribe();
         let mut stopped = self.stopped.subscribe();
         let wait = async {
@@ -296,18 +300,17 @@ impl Shard {
             )
             .await?;
         self.note_published(&keeper);
+        let layers = self.layers_with(layer.into_iter().collect(), &[]);
         {
             let mut queue = self.frozen.lock();
             let mut view = self.view.write();
             let mut next = View::clone(&view);
             next.memtables.retain(|memtable| !Arc::ptr_eq(memtable, &frozen.memtable));
-            if let Some(layer) = layer {
-                let layers = next.layers.layers().iter().cloned().chain([layer]).collect();
-                next.layers = Arc::new(LayerMap::new(layers));
-            }
+            next.layers = layers;
             *view = Arc::new(next);
             queue.pop_front();
         }
+        drop(keeper);
         self.flushed.notify_one();
         self.compact.notify_one();
         Ok(())
@@ -316,12 +319,12 @@ impl Shard {
     /// Swaps layers in manifest and view: what compaction and garbage collection do.
     pub(crate) async fn publish_swap(&self, added: Vec<Arc<Layer>>, removed: &[Arc<Layer>]) -> Result<()> {
         let mut keeper = self.keeper.lock().await;
-        let gone = |name: &LayerName| removed.iter().any(|layer| layer.meta.name == *name);
+        let gone: HashSet<&LayerName> = removed.iter().map(|layer| &layer.meta.name).collect();
         keeper
             .edit(
                 || self.stopping(),
                 |manifest| {
-                    manifest.layers.retain(|layer| !gone(&layer.name));
+                    manifest.layers.retain(|layer| !gone.contains(&layer.name));
                     for layer in &added {
                         if manifest.layers.iter().all(|known| known.name != layer.meta.name) {
                             manifest.layers.push(layer.meta.clone());
@@ -331,15 +334,26 @@ impl Shard {
             )
             .await?;
         self.note_published(&keeper);
-        let mut view = self.view.write();
-        let mut next = View::clone(&view);
-        let kept = next.layers.layers().iter().filter(|layer| !gone(&layer.meta.name)).cloned();
-        next.layers = Arc::new(LayerMap::new(kept.chain(added).collect()));
-        *view = Arc::new(next);
-        drop(view);
+        let layers = self.layers_with(added, removed);
+        {
+            let mut view = self.view.write();
+            *view = Arc::new(View { layers, ..View::clone(&view) });
+        }
+        drop(keeper);
         self.unlinked.lock().extend(removed.iter().cloned());
         self.flushed.notify_one();
         Ok(())
+    }
+
+    /// The layer map with a change, built while readers go on. Only whoever holds the keeper's lock
+    /// changes layers, so it is the next one.
+    fn layers_with(&self, added: Vec<Arc<Layer>>, removed: &[Arc<Layer>]) -> Arc<LayerMap> {
+        let old = Arc::clone(&self.view.read().layers);
+        if added.is_empty() && removed.is_empty() {
+            return old;
+        }
+        let kept = old.layers().iter().filter(|layer| !removed.iter().any(|gone| Arc::ptr_eq(gone, layer)));
+        Arc::new(LayerMap::new(kept.cloned().chain(added).collect()))
     }
 
     /// Returns when a layer was added since the last call, or the shard stops.

@@ -96,7 +96,9 @@ pub enum CommitOutcome {
     Aborted,
     /// The leader cannot tell whether the id committed; look in the log from the request's base (C1).
     Unknown,
-    /// Nothing happened: leadership changed, or the group cannot take it now. Ask again.
+    /// No verdict: leadership changed, perhaps while the request was in flight, or the group cannot take
+    /// it now. It may have taken effect all the same: ask again under the same id, with the next attempt
+    /// number, or ask for its outcome; never start over under a new id (C1).
     Retry {
         /// Why, for a person.
         reason: String,
@@ -223,7 +225,9 @@ pub trait WalService: Send + Sync {
     fn snapshot(&self, branch: BranchRef, done: Completion<Result<Lsn>>);
 
     /// Asks for a commit. `done` is called after the commit is durable at a quorum, and after every
-    /// in-process feed subscriber has been given the record.
+    /// in-process feed subscriber that is up to date and has credit was given the record. One that is
+    /// behind gets it later; so does everyone when the transaction was staged, since it comes from the
+    /// log: wait until its LSN is applied before relying on it.
     fn submit(&self, request: CommitRequest, done: Completion<CommitOutcome>);
 
     /// Stages a part of a large transaction. Answers `Committed` with `Lsn::ZERO` once it is durable.
@@ -235,10 +239,13 @@ pub trait WalService: Send + Sync {
     /// What became of a transaction id whose answer was lost.
     async fn outcome(&self, branch: BranchRef, txn: TxnId, base: Lsn) -> Result<TxnStatus>;
 
-    /// Starts a feed. Fails with `NotFound` when the log no longer holds `from`.
+    /// Starts a feed. Fails with `NotFound` when neither the log nor the archive holds `from`; where the
+    /// archive must be asked first, the feed ends with `NotFound` instead. Must not be called from
+    /// within a [`FeedSink`].
     fn subscribe(&self, request: FeedRequest, sink: Arc<dyn FeedSink>) -> Result<Box<dyn FeedSubscription>>;
 
-    /// Takes a pageserver's report.
+    /// Takes a pageserver's report. Each member of a group trims its own log by what it was told, so every
+    /// member is told.
     fn report_ingest(&self, report: IngestReport);
 
     /// Creates a branch whose history begins at `Lsn::ZERO`. Creating it again is not an error.

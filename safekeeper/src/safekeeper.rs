@@ -6,7 +6,7 @@ use crate::feed::{CatchUp, Hub};
 use crate::group::GroupState;
 use crate::history::History;
 use crate::housekeeping::{self, Chore, Simple};
-use crate::log::Log;
+use crate::log::{Log, LogStats};
 use crate::machine::GroupMachine;
 use crate::raft::{
     LogStore, Machine, Member, MemberConfig, NoPeers, PeerRequest, PeerResponse, RaftThread, Transport,
@@ -207,6 +207,11 @@ impl Safekeeper {
     /// Whether it takes commits now: it leads, a quorum has confirmed that, and the certifier is ready.
     pub fn is_leading(&self) -> bool {
         self.sequencer.leading_term().is_some()
+    }
+
+    /// What the log on disk is doing.
+    pub fn log_stats(&self) -> LogStats {
+        self.log.stats()
     }
 
     /// Answers another member of the group.

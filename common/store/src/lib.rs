@@ -8,8 +8,8 @@
 //!    [`PutOutcome::Created`]. After an error the caller knows nothing: it may have been created.
 //! 4. **Fresh lists**: a list begun after a put returned shows that object.
 //!
-//! S3, and what speaks its protocol, gives all four ([`s3`]); the local folder is made to
-//! ([`local_folder`]). What is built on them: [`journal`], a sequence of numbered entries with one
+//! S3, and what speaks its protocol, gives all four ([`S3`]); the local folder is made to
+//! ([`LocalFolder`]). What is built on them: [`journal`], a sequence of numbered entries with one
 //! winner for each number, which manifests and the control plane's state are. Where each object
 //! lies is said once, in [`paths`].
 //!

@@ -1,223 +1,386 @@
-//! Functions over the catalog: names, definitions and comments of objects, as psql's `\d` asks for them.
+//! Functions over the catalog's OIDs: names, definitions written back as SQL, comments, visibility, sizes.
+//!
+//! An OID of nothing gives what PostgreSQL gives: null, mostly.
 
 use super::args::body;
-use super::call::{Call, ScalarFunction, stable, volatile};
-use super::catalog_access::{ConstraintKind, ObjectClass};
-use super::text_io::{find_object, quote_ident, relation_text, type_text};
+use super::call::{Call, ScalarFunction, Volatility, stable, strict, volatile};
+use super::text_io::{find_object, quote_ident, split_name, type_text};
+use super::{CatalogAccess, ConstraintInfo, ConstraintKind, ObjectClass};
 use crate::catalog::{IndexDef, TableDef};
 use crate::{SqlError, SqlResult};
-use shardforge_types::{Datum, Oid, PgType, SqlState, oids};
+use shardforge_types::{Datum, Oid, PgType, oids};
+use std::sync::Arc;
+
+/// `pg_encoding` of UTF8, the only one.
+const UTF8: i32 = 6;
+/// OIDs of the catalogs that comments name by their objects' class.
+const CLASSES: &[(&str, u32)] = &[
+    ("pg_class", 1259),
+    ("pg_namespace", 2615),
+    ("pg_database", 1262),
+    ("pg_type", 1247),
+    ("pg_proc", 1255),
+    ("pg_constraint", 2606),
+    ("pg_operator", 2617),
+    ("pg_authid", 1260),
+    ("pg_tablespace", 1213),
+];
+
+fn catalog<'a>(call: &Call<'a>) -> SqlResult<&'a Arc<dyn CatalogAccess>> {
+    let catalog = call.context.catalog.as_ref();
+    catalog.ok_or_else(|| SqlError::internal("a function asked for the catalog outside a session"))
+}
+
+/// Whether a name without a schema finds this object; null when there is none.
+fn is_visible(oid: Oid, class: ObjectClass, call: &Call<'_>) -> SqlResult<Option<bool>> {
+    let catalog = catalog(call)?;
+    if class == ObjectClass::Relation {
+        let found = catalog.relation(oid);
+        return Ok(found.map(|relation| catalog.find_relation(None, &relation.name) == Some(oid)));
+    }
+    let Some((schema, name)) = catalog.object_name(class, oid) else { return Ok(None) };
+    let Some(schema) = schema.and_then(|schema| catalog.object_name(ObjectClass::Schema, schema)) else {
+        return Ok(Some(true));
+    };
+    let path = &call.context.session.search_path;
+    let on_path = schema.1 == "pg_catalog" || path.contains(&schema.1);
+    // Functions and operators are told apart by their arguments: another of the name hides none of them.
+    let overloaded = matches!(class, ObjectClass::Function | ObjectClass::Operator);
+    Ok(Some(on_path && (overloaded || catalog.find_objects(class, None, &name).first() == Some(&oid))))
+}
+
+fn user_name(oid: Oid, call: &Call<'_>) -> SqlResult<String> {
+    let name = catalog(call)?.object_name(ObjectClass::Role, oid);
+    Ok(name.map_or_else(|| format!("unknown (OID={oid})"), |(_, name)| name))
+}
 
 fn format_type(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
-    let [Datum::Oid(oid), typmod] = args else { return Ok(Datum::Null) };
-    let typmod = match typmod {
-        Datum::Int4(typmod) => *typmod,
-        _ => {
-            // Without a modifier a type is named as SQL's grammar does: `character`, not `bpchar`.
-            return Ok(match *oid {
-                oids::BPCHAR => Datum::text("character"),
-                oid => Datum::text(type_text(PgType::new(oid), call.context)),
-            });
-        }
-    };
+    let [ty, typmod] = args else { return Err(super::args::wrong_arguments(args)) };
+    let Datum::Oid(oid) = ty else { return Ok(Datum::Null) };
+    if *oid == Oid::INVALID {
+        return Ok(Datum::text("-"));
+    }
+    let typmod = if let Datum::Int4(typmod) = typmod { *typmod } else { -1 };
     Ok(Datum::text(type_text(PgType::with_typmod(*oid, typmod), call.context)))
 }
 
-fn relation_is_visible(call: &Call<'_>, oid: Oid) -> Option<bool> {
-    let catalog = call.context.catalog.as_ref()?;
-    let relation = catalog.relation(oid)?;
-    Some(catalog.find_relation(None, &relation.name) == Some(oid))
-}
-
-fn is_visible(call: &Call<'_>, class: ObjectClass, oid: Oid) -> Option<bool> {
-    let catalog = call.context.catalog.as_ref()?;
-    let (_, name) = catalog.object_name(class, oid)?;
-    Some(catalog.find_objects(class, None, &name).contains(&oid))
-}
-
-fn user_by_id(call: &Call<'_>, oid: Oid) -> String {
-    let name = call.context.catalog.as_ref().and_then(|catalog| catalog.object_name(ObjectClass::Role, oid));
-    name.map_or_else(|| format!("unknown (OID={oid})"), |(_, name)| name)
-}
-
-fn index_columns(table: &TableDef, index: &IndexDef) -> Vec<String> {
-    let column = |key: &crate::catalog::IndexKey| {
-        let name = table.columns.get(key.column).map_or("?", |column| &column.name);
+fn key_list(table: &TableDef, index: &IndexDef) -> String {
+    let keys = index.keys.iter().map(|key| {
+        let name = quote_ident(&table.columns[key.column].name);
         let order = match (key.desc, key.nulls_first) {
             (false, false) => "",
             (false, true) => " NULLS FIRST",
             (true, true) => " DESC",
             (true, false) => " DESC NULLS LAST",
         };
-        format!("{}{order}", quote_ident(name))
-    };
-    index.keys.iter().map(column).collect()
+        format!("{name}{order}")
+    });
+    keys.collect::<Vec<_>>().join(", ")
 }
 
-/// `CREATE INDEX` for an index, or with a column number the column alone.
-fn index_definition(call: &Call<'_>, oid: Oid, column: i32, pretty: bool) -> Option<String> {
-    let catalog = call.context.catalog.as_ref()?;
-    let (table, at) = catalog.index(oid)?;
-    let index = match at {
-        None => table.primary_key.as_ref()?,
-        Some(at) => table.indexes.get(at)?,
+/// `CREATE INDEX`, or with `column` that column's name alone.
+fn index_definition(oid: Oid, column: i32, pretty: bool, call: &Call<'_>) -> SqlResult<Option<String>> {
+    let catalog = catalog(call)?;
+    let Some((table, place)) = catalog.index(oid) else {
+        return Ok(if column == 0 { crate::catalog::system::index_definition(oid) } else { None });
     };
-    if column != 0 {
-        let key = index.keys.get(usize::try_from(column).ok()?.checked_sub(1)?)?;
-        return Some(quote_ident(&table.columns.get(key.column)?.name));
+    let Some(index) = place.map_or(table.primary_key.as_ref(), |place| table.indexes.get(place)) else {
+        return Ok(None);
+    };
+    if column > 0 {
+        let key = usize::try_from(column - 1).ok().and_then(|place| index.keys.get(place));
+        return Ok(Some(key.map_or_else(String::new, |key| quote_ident(&table.columns[key.column].name))));
     }
     let visible = pretty && catalog.find_relation(None, &table.name) == Some(table.oid);
     let schema = if visible { String::new() } else { format!("{}.", quote_ident(&table.schema_name)) };
-    Some(format!(
+    Ok(Some(format!(
         "CREATE {}INDEX {} ON {schema}{} USING btree ({})",
         if index.unique { "UNIQUE " } else { "" },
         quote_ident(&index.name),
         quote_ident(&table.name),
-        index_columns(&table, index).join(", ")
-    ))
+        key_list(&table, index)
+    )))
 }
 
-fn constraint_definition(call: &Call<'_>, oid: Oid) -> Option<String> {
-    let constraint = call.context.catalog.as_ref()?.constraint(oid)?;
-    let list = |names: &[String]| names.iter().map(|name| quote_ident(name)).collect::<Vec<_>>().join(", ");
-    let columns = list(&constraint.columns);
-    Some(match constraint.kind {
-        ConstraintKind::PrimaryKey => format!("PRIMARY KEY ({columns})"),
-        ConstraintKind::Unique => format!("UNIQUE ({columns})"),
+/// A constraint as CREATE TABLE has it.
+fn constraint_definition(oid: Oid, pretty: bool, call: &Call<'_>) -> SqlResult<Option<String>> {
+    let Some(constraint) = catalog(call)?.constraint(oid) else { return Ok(None) };
+    let columns =
+        |columns: &[String]| columns.iter().map(|name| quote_ident(name)).collect::<Vec<_>>().join(", ");
+    let ConstraintInfo { kind, columns: own, expression, references } = &constraint;
+    Ok(Some(match kind {
+        ConstraintKind::PrimaryKey => format!("PRIMARY KEY ({})", columns(own)),
+        ConstraintKind::Unique => format!("UNIQUE ({})", columns(own)),
         ConstraintKind::Check => {
-            let text = constraint.expression.unwrap_or_default();
-            let wrapped = text.starts_with('(') && text.ends_with(')');
-            if wrapped { format!("CHECK ({text})") } else { format!("CHECK (({text}))") }
+            let text = expression.as_deref().unwrap_or_default().trim();
+            if pretty { format!("CHECK ({text})") } else { format!("CHECK (({text}))") }
         }
         ConstraintKind::ForeignKey => {
-            let (table, referenced) = constraint.references.unwrap_or_default();
-            format!("FOREIGN KEY ({columns}) REFERENCES {table}({})", list(&referenced))
+            let (table, other) = references.as_ref().map_or(("", &[][..]), |(table, other)| (table, other));
+            format!("FOREIGN KEY ({}) REFERENCES {table}({})", columns(own), columns(other))
         }
-    })
+    }))
 }
 
-/// The catalog table of a name, as comments are stored by its OID.
-fn catalog_table(call: &Call<'_>, name: &str) -> Option<Oid> {
-    call.context.catalog.as_ref()?.find_relation(Some("pg_catalog"), name)
+fn comment(object: Oid, class: &str, call: &Call<'_>) -> SqlResult<Option<String>> {
+    let class = CLASSES.iter().find(|(name, _)| *name == class).map(|(_, oid)| Oid(*oid));
+    let catalog = catalog(call)?;
+    Ok(class.and_then(|class| catalog.comment(class, object, 0)))
 }
 
-fn comment(call: &Call<'_>, object: Oid, catalog_name: &str, column: i32) -> Option<String> {
-    let table = catalog_table(call, catalog_name)?;
-    call.context.catalog.as_ref()?.comment(table, object, column)
+fn size(oid: Oid, call: &Call<'_>) -> SqlResult<Option<i64>> {
+    let catalog = catalog(call)?;
+    Ok(catalog.relation(oid).map(|_| catalog.relation_size(oid).unwrap_or(0)))
 }
 
-fn relation_size(call: &Call<'_>, oid: Oid) -> Option<i64> {
-    call.context.catalog.as_ref()?.relation_size(oid)
+/// The type of a function's argument as SQL writes it.
+fn type_names(types: &[Oid], call: &Call<'_>) -> Vec<String> {
+    types.iter().map(|ty| type_text(PgType::new(*ty), call.context)).collect()
 }
 
-fn indexes_size(call: &Call<'_>, oid: Oid) -> Option<i64> {
-    let catalog = call.context.catalog.as_ref()?;
-    let table = catalog.table(oid)?;
-    Some(table.indexes.iter().filter_map(|index| catalog.relation_size(index.oid)).sum())
-}
-
-fn to_reg(call: &Call<'_>, text: &str, ty: Oid) -> SqlResult<Option<Oid>> {
-    find_object(text, ty, call.context, false)
-}
-
-fn serial_sequence(call: &Call<'_>, table: &str, column: &str) -> SqlResult<Option<String>> {
-    let Some(oid) = find_object(table, oids::REGCLASS, call.context, true)? else { return Ok(None) };
-    let table = call.context.catalog.as_ref().and_then(|catalog| catalog.table(oid));
-    match table {
-        Some(table) if table.column(column).is_none() => {
-            let message = format!("column \"{column}\" of relation \"{}\" does not exist", table.name);
-            Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message))
+fn function_arguments(oid: Oid, call: &Call<'_>) -> Option<String> {
+    let entry = crate::catalog::builtin::proc(oid)?;
+    let mut out = Vec::new();
+    let name = |place: usize| {
+        let name = entry.arg_names.as_ref().and_then(|names| names.get(place)).copied().unwrap_or_default();
+        if name.is_empty() { String::new() } else { format!("{} ", quote_ident(name)) }
+    };
+    match &entry.all_args {
+        Some(all) => {
+            for (place, (ty, mode)) in all.iter().enumerate() {
+                let mode = match mode {
+                    b'o' => "OUT ",
+                    b'b' => "INOUT ",
+                    b'v' => "VARIADIC ",
+                    b't' => continue,
+                    _ => "",
+                };
+                out.push(format!("{mode}{}{}", name(place), type_text(PgType::new(*ty), call.context)));
+            }
         }
-        // No column owns a sequence yet.
-        _ => Ok(None),
+        None => {
+            for (place, ty) in type_names(&entry.args, call).into_iter().enumerate() {
+                let variadic = entry.variadic != Oid::INVALID && place + 1 == entry.args.len();
+                out.push(format!("{}{}{ty}", if variadic { "VARIADIC " } else { "" }, name(place)));
+            }
+        }
     }
+    Some(out.join(", "))
 }
 
-fn view_definition(call: &Call<'_>, oid: Oid) -> SqlResult<Option<String>> {
-    match relation_text(oid, call.context) {
-        Some(name) => Err(SqlError::not_supported(format!("the definition of view {name}"))),
-        None => Ok(None),
+fn function_result(oid: Oid, call: &Call<'_>) -> Option<String> {
+    let entry = crate::catalog::builtin::proc(oid)?;
+    if entry.kind == b'p' {
+        return None;
     }
+    let ty = type_text(PgType::new(entry.result), call.context);
+    Some(if entry.returns_set { format!("SETOF {ty}") } else { ty })
+}
+
+/// `to_regclass` and its kin: null for a name that is none.
+fn to_reg(name: &str, ty: Oid, call: &Call<'_>) -> SqlResult<Option<Datum>> {
+    // They take names alone, never numbers.
+    if name.trim().parse::<u32>().is_ok() || name.trim() == "-" {
+        return Ok(None);
+    }
+    Ok(find_object(name, ty, call.context, false)?.map(Datum::Oid))
+}
+
+/// The sequence that a column owns: none does, but the column must exist.
+fn serial_sequence(table: &str, column: &str, call: &Call<'_>) -> SqlResult<Option<String>> {
+    let oid = find_object(table, oids::REGCLASS, call.context, true)?;
+    let table = oid.and_then(|oid| call.context.catalog.as_ref()?.table(oid));
+    if let Some(table) = table.filter(|table| table.column(column).is_none()) {
+        let message = format!("column \"{column}\" of relation \"{}\" does not exist", table.name);
+        return Err(SqlError::new(shardforge_types::SqlState::UNDEFINED_COLUMN, message));
+    }
+    Ok(None)
+}
+
+/// A view's text: the system's views have none, and users' views are not built.
+fn view_definition(name: &str, call: &Call<'_>) -> SqlResult<Option<String>> {
+    split_name(name)?;
+    find_object(name, oids::REGCLASS, call.context, true)?;
+    Ok(None)
+}
+
+const fn stable_any(oid: u32, name: &'static str, body: super::call::ScalarBody) -> ScalarFunction {
+    strict(oid, name, body).with(Volatility::Stable).non_strict()
 }
 
 /// The functions of this file.
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
-    stable(1081, "format_type", format_type).non_strict(),
-    stable(2079, "pg_table_is_visible", body!(call |oid: Oid| relation_is_visible(call, oid))),
-    stable(2080, "pg_type_is_visible", body!(call |oid: Oid| is_visible(call, ObjectClass::Type, oid))),
-    stable(2081, "pg_function_is_visible", body!(call |oid: Oid| is_visible(call, ObjectClass::Function, oid))),
-    stable(2082, "pg_operator_is_visible", body!(call |oid: Oid| is_visible(call, ObjectClass::Operator, oid))),
-    stable(2083, "pg_opclass_is_visible", body!(call |oid: Oid| is_visible(call, ObjectClass::OperatorClass, oid))),
-    stable(3829, "pg_opfamily_is_visible", body!(call |oid: Oid| is_visible(call, ObjectClass::OperatorFamily, oid))),
-    stable(2093, "pg_conversion_is_visible", body!(call |oid: Oid| is_visible(call, ObjectClass::Conversion, oid))),
-    stable(3815, "pg_collation_is_visible", body!(call |oid: Oid| is_visible(call, ObjectClass::Collation, oid))),
-    stable(1642, "pg_get_userbyid", body!(call |oid: Oid| user_by_id(call, oid))),
-    stable(1716, "pg_get_expr", body!(|text: &str, _relation: Oid| text)),
-    stable(2509, "pg_get_expr", body!(|text: &str, _relation: Oid, _pretty: bool| text)),
-    stable(1643, "pg_get_indexdef", body!(call |oid: Oid| index_definition(call, oid, 0, false))),
+    stable_any(1081, "format_type", format_type),
+    stable(1642, "pg_get_userbyid", body!(call |role: Oid| user_name(role, call))),
+    stable(2079, "pg_table_is_visible", body!(call |oid: Oid| is_visible(oid, ObjectClass::Relation, call))),
+    stable(2080, "pg_type_is_visible", body!(call |oid: Oid| is_visible(oid, ObjectClass::Type, call))),
+    stable(
+        2081,
+        "pg_function_is_visible",
+        body!(call |oid: Oid| is_visible(oid, ObjectClass::Function, call)),
+    ),
+    stable(
+        2082,
+        "pg_operator_is_visible",
+        body!(call |oid: Oid| is_visible(oid, ObjectClass::Operator, call)),
+    ),
+    stable(
+        2083,
+        "pg_opclass_is_visible",
+        body!(call |oid: Oid| is_visible(oid, ObjectClass::OperatorClass, call)),
+    ),
+    stable(
+        2093,
+        "pg_conversion_is_visible",
+        body!(call |oid: Oid| is_visible(oid, ObjectClass::Conversion, call)),
+    ),
+    stable(
+        3815,
+        "pg_collation_is_visible",
+        body!(call |oid: Oid| is_visible(oid, ObjectClass::Collation, call)),
+    ),
+    stable(
+        3829,
+        "pg_opfamily_is_visible",
+        body!(call |oid: Oid| is_visible(oid, ObjectClass::OperatorFamily, call)),
+    ),
+    stable(1643, "pg_get_indexdef", body!(call |oid: Oid| index_definition(oid, 0, false, call))),
     stable(
         2507,
         "pg_get_indexdef",
-        body!(call |oid: Oid, column: i32, pretty: bool| index_definition(call, oid, column, pretty)),
+        body!(call |oid: Oid, column: i32, pretty: bool| index_definition(oid, column, pretty, call)),
     ),
-    stable(1387, "pg_get_constraintdef", body!(call |oid: Oid| constraint_definition(call, oid))),
-    stable(2508, "pg_get_constraintdef", body!(call |oid: Oid, _pretty: bool| constraint_definition(call, oid))),
-    stable(1641, "pg_get_viewdef", body!(call |oid: Oid| view_definition(call, oid)?)),
-    stable(2506, "pg_get_viewdef", body!(call |oid: Oid, _pretty: bool| view_definition(call, oid)?)),
-    // There are no rules, triggers, partitions, statistics objects or publications: no OID names one.
-    stable(1573, "pg_get_ruledef", body!(|_oid: Oid| None::<String>)),
-    stable(2504, "pg_get_ruledef", body!(|_oid: Oid, _pretty: bool| None::<String>)),
-    stable(1662, "pg_get_triggerdef", body!(|_oid: Oid| None::<String>)),
-    stable(2730, "pg_get_triggerdef", body!(|_oid: Oid, _pretty: bool| None::<String>)),
-    stable(3352, "pg_get_partkeydef", body!(|_oid: Oid| None::<String>)),
-    stable(3408, "pg_get_partition_constraintdef", body!(|_oid: Oid| None::<String>)),
-    stable(3415, "pg_get_statisticsobjdef", body!(|_oid: Oid| None::<String>)),
-    stable(6174, "pg_get_statisticsobjdef_columns", body!(|_oid: Oid| None::<String>)),
-    stable(3403, "pg_statistics_obj_is_visible", body!(|_oid: Oid| None::<bool>)),
-    stable(6121, "pg_relation_is_publishable", body!(call |oid: Oid| {
-        call.context.catalog.as_ref().and_then(|catalog| catalog.table(oid)).is_some()
-    })),
-    stable(6120, "pg_get_replica_identity_index", body!(call |oid: Oid| {
-        let table = call.context.catalog.as_ref().and_then(|catalog| catalog.table(oid));
-        table.and_then(|table| table.primary_key.as_ref().map(|index| index.oid))
-    })),
-    stable(1665, "pg_get_serial_sequence", body!(call |table: &str, column: &str| serial_sequence(call, table, column)?)),
-    stable(1215, "obj_description", body!(call |oid: Oid, catalog: &str| comment(call, oid, catalog, 0))),
-    stable(1993, "shobj_description", body!(call |oid: Oid, catalog: &str| comment(call, oid, catalog, 0))),
-    stable(1216, "col_description", body!(call |oid: Oid, column: i32| comment(call, oid, "pg_class", column))),
-    stable(1348, "obj_description", body!(call |oid: Oid| comment(call, oid, "pg_class", 0))),
-    volatile(2325, "pg_relation_size", body!(call |oid: Oid| relation_size(call, oid))),
-    volatile(2332, "pg_relation_size", body!(call |oid: Oid, _fork: &str| relation_size(call, oid))),
-    volatile(2997, "pg_table_size", body!(call |oid: Oid| relation_size(call, oid))),
-    volatile(2998, "pg_indexes_size", body!(call |oid: Oid| indexes_size(call, oid))),
-    volatile(2286, "pg_total_relation_size", body!(call |oid: Oid| {
-        relation_size(call, oid).map(|size| size + indexes_size(call, oid).unwrap_or(0))
-    })),
-    stable(2999, "pg_relation_filenode", body!(call |oid: Oid| {
-        call.context.catalog.as_ref().and_then(|catalog| catalog.table(oid)).map(|table| table.oid)
-    })),
-    stable(3495, "to_regclass", body!(call |name: &str| to_reg(call, name, oids::REGCLASS)?)),
-    stable(3493, "to_regtype", body!(call |name: &str| to_reg(call, name, oids::REGTYPE)?)),
-    stable(3494, "to_regproc", body!(call |name: &str| to_reg(call, name, oids::REGPROC)?)),
-    stable(4086, "to_regnamespace", body!(call |name: &str| to_reg(call, name, oids::REGNAMESPACE)?)),
-    stable(4093, "to_regrole", body!(call |name: &str| to_reg(call, name, oids::REGROLE)?)),
-    stable(2162, "pg_get_function_arguments", body!(call |oid: Oid| function_arguments(call, oid))),
-    stable(2232, "pg_get_function_identity_arguments", body!(call |oid: Oid| function_arguments(call, oid))),
-    stable(2165, "pg_get_function_result", body!(call |oid: Oid| {
-        crate::catalog::builtin::proc(oid).map(|entry| {
-            let set = if entry.returns_set { "SETOF " } else { "" };
-            format!("{set}{}", type_text(PgType::new(entry.result), call.context))
-        })
-    })),
+    stable(1387, "pg_get_constraintdef", body!(call |oid: Oid| constraint_definition(oid, false, call))),
+    stable(
+        2508,
+        "pg_get_constraintdef",
+        body!(call |oid: Oid, pretty: bool| constraint_definition(oid, pretty, call)),
+    ),
+    // Expressions are kept as their source text.
+    stable(1716, "pg_get_expr", body!(|text: &str, _relation: Oid| text)),
+    stable(2509, "pg_get_expr", body!(|text: &str, _relation: Oid, _pretty: bool| text)),
+    stable(1640, "pg_get_viewdef", body!(call |name: &str| view_definition(name, call))),
+    stable(1641, "pg_get_viewdef", body!(|_view: Oid| None::<String>)),
+    stable(2505, "pg_get_viewdef", body!(call |name: &str, _pretty: bool| view_definition(name, call))),
+    stable(2506, "pg_get_viewdef", body!(|_view: Oid, _pretty: bool| None::<String>)),
+    stable(3159, "pg_get_viewdef", body!(|_view: Oid, _wrap: i32| None::<String>)),
+    // No rules, triggers, partitions, extended statistics.
+    stable(1573, "pg_get_ruledef", body!(|_rule: Oid| None::<String>)),
+    stable(2504, "pg_get_ruledef", body!(|_rule: Oid, _pretty: bool| None::<String>)),
+    stable(1662, "pg_get_triggerdef", body!(|_trigger: Oid| None::<String>)),
+    stable(2730, "pg_get_triggerdef", body!(|_trigger: Oid, _pretty: bool| None::<String>)),
+    stable(3352, "pg_get_partkeydef", body!(|_table: Oid| None::<String>)),
+    stable(3408, "pg_get_partition_constraintdef", body!(|_table: Oid| None::<String>)),
+    stable(6174, "pg_get_statisticsobjdef_columns", body!(|_statistics: Oid| None::<String>)),
+    stable(
+        1665,
+        "pg_get_serial_sequence",
+        body!(call |table: &str, column: &str| serial_sequence(table, column, call)),
+    ),
+    stable(2162, "pg_get_function_arguments", body!(call |oid: Oid| function_arguments(oid, call))),
+    stable(2232, "pg_get_function_identity_arguments", body!(call |oid: Oid| function_arguments(oid, call))),
+    stable(2165, "pg_get_function_result", body!(call |oid: Oid| function_result(oid, call))),
+    stable(1215, "obj_description", body!(call |oid: Oid, class: &str| comment(oid, class, call))),
+    stable(1348, "obj_description", body!(call |oid: Oid| comment(oid, "pg_class", call))),
+    stable(1993, "shobj_description", body!(call |oid: Oid, class: &str| comment(oid, class, call))),
+    stable(
+        1216,
+        "col_description",
+        body!(call |oid: Oid, column: i32| catalog(call).map(|catalog| catalog.comment(Oid(1259), oid, column))),
+    ),
+    stable(1597, "pg_encoding_to_char", body!(|encoding: i32| if encoding == UTF8 { "UTF8" } else { "" })),
+    stable(
+        1264,
+        "pg_char_to_encoding",
+        body!(|name: &str| if matches!(&*name.to_ascii_lowercase(), "utf8" | "utf-8" | "unicode") {
+            UTF8
+        } else {
+            -1
+        }),
+    ),
+    stable(
+        6121,
+        "pg_relation_is_publishable",
+        body!(call |oid: Oid| catalog(call).map(|catalog| catalog.relation(oid).map(|relation| relation.oid.0 >= 16384))),
+    ),
+    volatile(2325, "pg_relation_size", body!(call |oid: Oid| size(oid, call))),
+    volatile(2332, "pg_relation_size", body!(call |oid: Oid, _fork: &str| size(oid, call))),
+    volatile(2997, "pg_table_size", body!(call |oid: Oid| size(oid, call))),
+    volatile(2286, "pg_total_relation_size", body!(call |oid: Oid| size(oid, call))),
+    stable(2999, "pg_relation_filenode", body!(|oid: Oid| oid)),
+    stable(3495, "to_regclass", body!(call |name: &str| to_reg(name, oids::REGCLASS, call))),
+    stable(3493, "to_regtype", body!(call |name: &str| to_reg(name, oids::REGTYPE, call))),
+    stable(4086, "to_regnamespace", body!(call |name: &str| to_reg(name, oids::REGNAMESPACE, call))),
+    stable(4093, "to_regrole", body!(call |name: &str| to_reg(name, oids::REGROLE, call))),
+    stable(3494, "to_regproc", body!(call |name: &str| to_reg(name, oids::REGPROC, call))),
+    stable(3778, "pg_tablespace_location", body!(|_tablespace: Oid| "")),
+    volatile(3810, "pg_is_in_recovery", body!(|| false)),
+    // No temporary tables.
+    stable(2854, "pg_my_temp_schema", body!(|| Oid::INVALID)),
+    stable(2855, "pg_is_other_temp_schema", body!(|_schema: Oid| false)),
+    stable(3298, "row_security_active", body!(|_table: Oid| false)),
 ];
 
-fn function_arguments(call: &Call<'_>, oid: Oid) -> Option<String> {
-    let entry = crate::catalog::builtin::proc(oid)?;
-    let names = entry.arg_names.as_deref().unwrap_or(&[]);
-    let args = entry.args.iter().enumerate().map(|(n, ty)| {
-        let name = names.get(n).filter(|name| !name.is_empty());
-        let ty = type_text(PgType::new(*ty), call.context);
-        name.map_or_else(|| ty.clone(), |name| format!("{} {ty}", quote_ident(name)))
-    });
-    Some(args.collect::<Vec<_>>().join(", "))
+#[cfg(test)]
+mod tests {
+    use crate::catalog::SessionCatalog;
+    use crate::catalog::system::tests::sample;
+    use crate::functions::{Call, EvalContext, scalar};
+    use shardforge_types::{Datum, Oid, PgType};
+    use std::sync::Arc;
+
+    fn call(oid: u32, args: &[Datum]) -> Datum {
+        let catalog = SessionCatalog::new(Arc::new(sample()), &["$user", "public"], "postgres");
+        let mut context = EvalContext::detached(0);
+        context.catalog = Some(Arc::new(catalog));
+        let call = Call { context: &context, arg_types: &[], result: PgType::TEXT };
+        scalar(Oid(oid)).unwrap().call(args, &call).unwrap()
+    }
+
+    fn text(oid: u32, args: &[Datum]) -> Option<String> {
+        call(oid, args).as_str().map(str::to_owned)
+    }
+
+    #[test]
+    fn definitions_as_psql_asks_for_them() {
+        let of = |oid: u32| Datum::Oid(Oid(oid));
+        let pretty = Datum::Bool(true);
+        let index = |oid, column| text(2507, &[of(oid), Datum::Int4(column), pretty.clone()]);
+        assert_eq!(index(20003, 0).as_deref(), Some("CREATE UNIQUE INDEX t_pkey ON t USING btree (a)"));
+        assert_eq!(index(20003, 1).as_deref(), Some("a"));
+        assert_eq!(
+            text(1643, &[of(20005)]).as_deref(),
+            Some("CREATE UNIQUE INDEX t_d_key ON public.t USING btree (d)")
+        );
+        assert_eq!(index(1, 0), None);
+        let constraint = |oid| text(2508, &[of(oid), pretty.clone()]);
+        assert_eq!(constraint(20004).as_deref(), Some("PRIMARY KEY (a)"));
+        assert_eq!(constraint(20006).as_deref(), Some("UNIQUE (d)"));
+        assert_eq!(constraint(20007).as_deref(), Some("CHECK (c > 0)"));
+        assert_eq!(text(1387, &[of(20007)]).as_deref(), Some("CHECK ((c > 0))"));
+    }
+
+    #[test]
+    fn names_of_types_and_roles() {
+        let of = |oid: u32, typmod: Datum| text(1081, &[Datum::Oid(Oid(oid)), typmod]);
+        assert_eq!(of(1043, Datum::Int4(14)).as_deref(), Some("character varying(10)"));
+        assert_eq!(of(23, Datum::Null).as_deref(), Some("integer"));
+        assert_eq!(of(20001, Datum::Null).as_deref(), Some("t[]"));
+        assert_eq!(text(1642, &[Datum::Oid(Oid(10))]).as_deref(), Some("postgres"));
+        assert_eq!(text(1642, &[Datum::Oid(Oid(6171))]).as_deref(), Some("pg_database_owner"));
+        assert_eq!(text(1642, &[Datum::Oid(Oid(7))]).as_deref(), Some("unknown (OID=7)"));
+    }
+
+    #[test]
+    fn visibility_and_comments() {
+        let visible = |function, oid: u32| call(function, &[Datum::Oid(Oid(oid))]).as_bool();
+        assert_eq!(visible(2079, 20000), Some(true));
+        assert_eq!(visible(2079, 1259), Some(true));
+        assert_eq!(visible(2079, 1), None);
+        assert_eq!(visible(2080, 23), Some(true));
+        let comment = [Datum::Oid(Oid(5)), Datum::text("pg_database")];
+        assert_eq!(text(1993, &comment).as_deref(), Some("default administrative connection database"));
+        assert!(matches!(call(3495, &[Datum::text("public.t")]), Datum::Oid(Oid(20000))));
+        assert!(call(3495, &[Datum::text("nothing")]).is_null());
+    }
 }

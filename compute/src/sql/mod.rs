@@ -13,10 +13,15 @@
 //! 1. Parsing looks at nothing but the text; binding changes nothing.
 //! 2. Positions in errors count characters of the whole text given to [`parse`], from 1.
 
+mod ast;
+mod bind;
 pub mod bound;
+pub mod explain_bound;
+mod lex;
+mod parse;
 
+use crate::SqlResult;
 use crate::catalog::TableDef;
-use crate::{SqlError, SqlResult};
 use bound::{Bound, ColDef, Expr};
 use shardforge_types::{Oid, PgType, Settings};
 use std::ops::Range;
@@ -64,6 +69,7 @@ pub struct BindContext<'a> {
 pub struct ParsedStatement {
     source: Arc<str>,
     span: Range<usize>,
+    ast: Arc<ast::Statement>,
 }
 
 impl ParsedStatement {
@@ -79,32 +85,47 @@ impl ParsedStatement {
 
     /// Whether an aborted transaction accepts it: COMMIT, ROLLBACK, ROLLBACK TO.
     pub fn ends_aborted_transaction(&self) -> bool {
-        false
+        use bound::TransactionStatement as T;
+        matches!(
+            *self.ast,
+            ast::Statement::Transaction(T::Commit { .. } | T::Rollback { .. } | T::RollbackTo(_))
+        )
     }
 
     /// Whether it can be bound and run without a snapshot of the data: transaction control, settings.
     pub fn needs_no_snapshot(&self) -> bool {
-        false
+        matches!(
+            *self.ast,
+            ast::Statement::Transaction(_)
+                | ast::Statement::Setting(_)
+                | ast::Statement::Deallocate(_)
+                | ast::Statement::Discard(_)
+                | ast::Statement::Checkpoint
+                | ast::Statement::Unsupported(_)
+        )
     }
 }
 
 /// Cuts a text into statements, empty ones left out, and parses them all: a syntax error anywhere
 /// is the only result.
 pub fn parse(text: &str) -> SqlResult<Vec<ParsedStatement>> {
-    let _ = text;
-    Err(SqlError::not_supported("the parser"))
+    let source: Arc<str> = text.into();
+    let statements = parse::parse_statements(text)?.into_iter().map(|raw| ParsedStatement {
+        source: source.clone(),
+        span: raw.span.start as usize..raw.span.end as usize,
+        ast: Arc::new(raw.statement),
+    });
+    Ok(statements.collect())
 }
 
 /// Resolves the names and types of a statement.
 pub fn bind(statement: &ParsedStatement, ctx: &BindContext<'_>) -> SqlResult<Bound> {
-    let _ = (statement, ctx);
-    Err(SqlError::not_supported("the binder"))
+    bind::bind_statement(&statement.source, &statement.ast, ctx)
 }
 
 /// Binds the source text of a column's DEFAULT, converted to the column's type as an assignment.
 pub fn bind_default(text: &str, ty: PgType, column: &str, ctx: &BindContext<'_>) -> SqlResult<Expr> {
-    let _ = (text, ty, column, ctx);
-    Err(SqlError::not_supported("the binder"))
+    bind::bind_default(text, ty, column, ctx)
 }
 
 /// Binds the source text of a CHECK constraint: a boolean over all columns of the table, with the
@@ -114,6 +135,5 @@ pub fn bind_check(
     table: &Arc<TableDef>,
     ctx: &BindContext<'_>,
 ) -> SqlResult<(Expr, Vec<(ColDef, usize)>)> {
-    let _ = (text, table, ctx);
-    Err(SqlError::not_supported("the binder"))
+    bind::bind_check(text, table, ctx)
 }

@@ -20,6 +20,7 @@ use local_cache::LocalCache;
 use moka::sync::Cache;
 use shardforge_common::{Error, ErrorKind, Result};
 use shardforge_store::ObjectStore;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -63,27 +64,46 @@ impl LayerReader {
     }
 
     /// Runs a step of a read until nothing is missing.
-    pub(crate) async fn run<T>(
+    pub(crate) async fn run<T>(&self, step: impl FnMut(&mut Pins<'_>) -> Result<Outcome<T>>) -> Result<T> {
+        self.run_ahead(0, step).await
+    }
+
+    /// The same for a read that goes on from block to block: each missing block is fetched together
+    /// with the next ones, up to so many bytes, in one request to the store.
+    pub(crate) async fn run_ahead<T>(
         &self,
+        ahead_bytes: u64,
         mut step: impl FnMut(&mut Pins<'_>) -> Result<Outcome<T>>,
     ) -> Result<T> {
-        let mut pins = Pins { reader: self, indexes: Vec::new(), blocks: Vec::new() };
+        let mut pins = Pins { reader: self, indexes: Vec::new(), blocks: HashMap::default() };
         loop {
-            let wants = match step(&mut pins)? {
+            let mut wants = match step(&mut pins)? {
                 Outcome::Done(value) => return Ok(value),
                 Outcome::Need(wants) => wants,
             };
-            let fetches = wants.iter().map(|want| self.fetch(want, &pins));
+            if ahead_bytes > 0 {
+                // A layer's first missing block brings the others that are wanted of it.
+                let mut seen = Vec::new();
+                wants.retain(|want| {
+                    let first = !seen.contains(&want.layer.cache_id);
+                    seen.push(want.layer.cache_id);
+                    first
+                });
+            }
+            let fetches = wants.iter().map(|want| self.fetch(want, ahead_bytes, &pins));
             for (want, fetched) in wants.iter().zip(futures::future::join_all(fetches).await) {
                 match fetched? {
                     Fetched::Index(index) => pins.indexes.push((want.layer.cache_id, index)),
-                    Fetched::Block(number, block) => pins.blocks.push(((want.layer.cache_id, number), block)),
+                    Fetched::Blocks(first, blocks) => {
+                        let places = (first..).map(|number| (want.layer.cache_id, number));
+                        pins.blocks.extend(places.zip(blocks));
+                    }
                 }
             }
         }
     }
 
-    async fn fetch(&self, want: &Want, pins: &Pins<'_>) -> Result<Fetched> {
+    async fn fetch(&self, want: &Want, ahead_bytes: u64, pins: &Pins<'_>) -> Result<Fetched> {
         let layer = &want.layer;
         match want.part {
             Part::Index => {
@@ -95,18 +115,26 @@ impl LayerReader {
                 self.indexes.insert(layer.cache_id, Arc::clone(&index));
                 Ok(Fetched::Index(index))
             }
-            Part::Block(number) => {
+            Part::Block(first) => {
                 let index =
                     pins.pinned_index(layer).ok_or_else(|| Error::internal("a block before its index"))?;
-                let entry = index
-                    .blocks
-                    .get(number as usize)
-                    .ok_or_else(|| Error::internal(format!("{} has no block {number}", layer.path)))?;
-                let range = entry.offset..entry.offset + u64::from(entry.frame_bytes);
-                let block = Arc::new(self.read(layer, range, |frame| block_of(entry, &frame)).await?);
-                self.metrics.blocks_read.increment(1);
-                self.blocks.insert((layer.cache_id, number), Arc::clone(&block));
-                Ok(Fetched::Block(number, block))
+                let mut end = first as usize;
+                let mut bytes = 0;
+                while let Some(entry) = index.blocks.get(end)
+                    && (end == first as usize || bytes < ahead_bytes)
+                {
+                    bytes += u64::from(entry.frame_bytes);
+                    end += 1;
+                }
+                let blocks = self.stretch(layer, &index, first as usize..end).await?;
+                let blocks: Vec<Arc<Block>> = blocks.into_iter().map(Arc::new).collect();
+                if blocks.is_empty() {
+                    return Err(Error::internal(format!("{} has no block {first}", layer.path)));
+                }
+                for (number, block) in (first..).zip(&blocks) {
+                    self.blocks.insert((layer.cache_id, number), Arc::clone(block));
+                }
+                Ok(Fetched::Blocks(first, blocks))
             }
         }
     }
@@ -139,7 +167,7 @@ impl LayerReader {
         Ok(part)
     }
 
-    /// Neighbouring blocks, past the block cache: for compaction.
+    /// Neighbouring blocks, in one read, past the block cache.
     pub(crate) async fn stretch(
         &self,
         layer: &Layer,
@@ -170,14 +198,15 @@ fn block_of(entry: &BlockEntry, frame: &Bytes) -> Result<Block> {
 
 enum Fetched {
     Index(Arc<Index>),
-    Block(u32, Arc<Block>),
+    /// Neighbours, the first with this number.
+    Blocks(u32, Vec<Arc<Block>>),
 }
 
 /// What one read has seen; kept until it ends.
 pub(crate) struct Pins<'a> {
     reader: &'a LayerReader,
     indexes: Vec<(u64, Arc<Index>)>,
-    blocks: Vec<((u64, u32), Arc<Block>)>,
+    blocks: HashMap<(u64, u32), Arc<Block>, ahash::RandomState>,
 }
 
 impl Pins<'_> {
@@ -198,12 +227,12 @@ impl Pins<'_> {
     /// A block, if it is in memory.
     pub(crate) fn block(&mut self, layer: &Layer, number: u32) -> Option<Arc<Block>> {
         let place = (layer.cache_id, number);
-        if let Some((_, block)) = self.blocks.iter().find(|(id, _)| *id == place) {
+        if let Some(block) = self.blocks.get(&place) {
             return Some(Arc::clone(block));
         }
         let block = self.reader.blocks.get(&place)?;
         self.reader.metrics.cache_hits.increment(1);
-        self.blocks.push((place, Arc::clone(&block)));
+        self.blocks.insert(place, Arc::clone(&block));
         Some(block)
     }
 }

@@ -37,3 +37,6 @@ pub use reader::ArchiveReader;
 pub use reports::Reports;
 pub use segment_format::{Segment, decode_segment, encode_segment};
 pub use trim::Trim;
+
+#[cfg(test)]
+mod tests;

@@ -22,8 +22,8 @@ struct Latest {
 }
 
 impl Reports {
-    /// Takes a report. One of an older generation, or manifest, than is known for the same range says
-    /// nothing new.
+    /// Takes a report. One of an older generation than is known of any of its slots, or of an older
+    /// manifest of the same range, says nothing new.
     pub fn take(&mut self, report: IngestReport) {
         let latest = Latest {
             generation: report.generation,
@@ -37,11 +37,13 @@ impl Reports {
         if shards.get(&report.slots).is_some_and(stale) {
             return;
         }
+        let overlaps =
+            |slots: &SlotRange| slots.first <= report.slots.last && report.slots.first <= slots.last;
+        if shards.iter().any(|(slots, known)| overlaps(slots) && known.generation > report.generation) {
+            return;
+        }
         // After a split or a merge the new ranges stand for the old ones that they cover.
-        shards.retain(|slots, known| {
-            let overlaps = slots.first <= report.slots.last && report.slots.first <= slots.last;
-            !overlaps || *slots == report.slots || known.generation >= report.generation
-        });
+        shards.retain(|slots, known| !overlaps(slots) || known.generation >= report.generation);
         shards.insert(report.slots, latest);
     }
 

@@ -66,6 +66,13 @@ impl CatchUp {
         }
     }
 
+    /// A chunk of work, if there is any: for whoever drives it without a thread.
+    #[cfg(test)]
+    pub(super) fn try_step(&self) -> bool {
+        let next = self.hub.try_next_behind();
+        next.map(|subscriber| self.step(subscriber)).is_some()
+    }
+
     /// A chunk of work on a subscriber that was taken off the queue.
     fn step(&self, subscriber: Arc<Subscriber>) {
         if subscriber.has_ended() {

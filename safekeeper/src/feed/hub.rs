@@ -153,6 +153,11 @@ impl Hub {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn try_next_behind(&self) -> Option<Arc<Subscriber>> {
+        self.queue.lock().behind.pop_front()
+    }
+
     /// Puts a subscriber at the end of the queue again.
     pub(super) fn requeue(&self, subscriber: Arc<Subscriber>) {
         self.queue.lock().behind.push_back(subscriber);

@@ -21,7 +21,7 @@
 //! # Life of a request
 //!
 //! 1. [`Sequencer::enqueue`] puts it into the inbox and tries to run.
-//! 2. [`SequencerCore::run`] decides, and builds a [`Batch`](crate::group::Batch).
+//! 2. [`SequencerCore::run`] decides, and builds a [`Batch`].
 //! 3. The [`Proposer`] takes the batch to Raft.
 //! 4. When it has been applied, [`Sequencer::on_applied`] answers all who waited for its records.
 

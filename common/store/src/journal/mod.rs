@@ -20,7 +20,7 @@
 //!
 //! # The life of a publish
 //!
-//! 1. [`entry::encode`] wraps the payload, with number and nonce.
+//! 1. `entry::encode` wraps the payload, with number and nonce.
 //! 2. The object is created if it is absent. If it is there, or the answer was lost, it is read: with
 //!    our nonce, it is ours.
 //! 3. A list decides: [`Published::Counted`] or [`Published::Superseded`].

@@ -26,6 +26,7 @@ mod system_views;
 pub(crate) use builtin_rows::{builtin_rows, predefined_role_by_name, predefined_role_name};
 pub use definitions::{relation_by_name, relation_name, system_tables, table};
 pub use scan::{SystemRows, scan};
+pub use system_views::system_index_definition as index_definition;
 
 #[cfg(test)]
 pub(crate) mod tests;

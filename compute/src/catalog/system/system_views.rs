@@ -112,7 +112,7 @@ pub(super) fn pg_indexes(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec
 }
 
 /// `CREATE INDEX` for an index of a system catalog.
-pub(crate) fn system_index_definition(oid: Oid) -> Option<String> {
+pub fn system_index_definition(oid: Oid) -> Option<String> {
     let catalog = builtin::rows("pg_index")?;
     let [unique_at, keys_at] = [catalog.column("indisunique")?, catalog.column("indkey")?];
     let row = super::builtin_rows::builtin_rows("pg_index")

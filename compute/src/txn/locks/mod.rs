@@ -110,12 +110,16 @@ impl LockTable {
         self.core.lock().is_empty()
     }
 
+    /// The handle may be the last: it must not be dropped under the lock, which its drop takes too.
+    fn find(&self, id: OwnerId) -> Option<Arc<LockOwner>> {
+        self.owners.lock().get(&id)?.upgrade()
+    }
+
     fn wake(&self, granted: &[OwnerId]) {
         if granted.is_empty() {
             return;
         }
-        let owners = self.owners.lock();
-        for owner in granted.iter().filter_map(|id| owners.get(id)?.upgrade()) {
+        for owner in granted.iter().filter_map(|id| self.find(*id)) {
             owner.granted.notify_one();
         }
     }
@@ -143,9 +147,8 @@ impl LockTable {
             doomed.extend(holders.map(|(id, _)| (id, Bytes::copy_from_slice(key))));
         }
         drop(core);
-        let owners = self.owners.lock();
         for (id, key) in doomed {
-            if let Some(owner) = owners.get(&id).and_then(Weak::upgrade) {
+            if let Some(owner) = self.find(id) {
                 *owner.doomed.lock() = Some((key, lsn));
             }
         }
