@@ -2,6 +2,7 @@
 
 use crate::functions::{EvalContext, clock};
 use crate::{SqlError, SqlResult};
+use shardforge_types::datetime::arithmetic::{timestamp_to_date, timestamp_to_time};
 use shardforge_types::typmod::{Coercion, coerce};
 use shardforge_types::{Datum, PgType};
 
@@ -17,8 +18,8 @@ pub(super) fn session_value(name: &str, ty: PgType, context: &EvalContext) -> Sq
         }
         "CURRENT_TIMESTAMP" => Datum::TimestampTz(now),
         "LOCALTIMESTAMP" => Datum::Timestamp(clock::to_local(now, context)),
-        "CURRENT_DATE" => Datum::Date(clock::date_of(clock::to_local(now, context))),
-        "LOCALTIME" => Datum::Time(clock::time_of(clock::to_local(now, context))),
+        "CURRENT_DATE" => Datum::Date(timestamp_to_date(clock::to_local(now, context))),
+        "LOCALTIME" => timestamp_to_time(clock::to_local(now, context)).map_or(Datum::Null, Datum::Time),
         other => return Err(SqlError::not_supported(other)),
     };
     Ok(coerce(value, ty, Coercion::Explicit)?)
