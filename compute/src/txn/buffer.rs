@@ -98,6 +98,9 @@ impl Final {
     }
 }
 
+/// Keys that own writes say something of; and when there are more, the key at which to go on.
+pub(crate) type OwnRange = (Vec<(Bytes, Own)>, Option<Bytes>);
+
 /// The writes of one transaction.
 #[derive(Default)]
 pub(crate) struct WriteBuffer {
@@ -323,7 +326,7 @@ impl WriteBuffer {
         reverse: bool,
         before: Order,
         limit: usize,
-    ) -> Result<(Vec<(Bytes, Own)>, Option<Bytes>)> {
+    ) -> Result<OwnRange> {
         let mut out = Vec::new();
         for item in self.merged(start, Some(end), reverse) {
             let (key, entries) = item?;
@@ -394,12 +397,6 @@ impl WriteBuffer {
         self.log.clear();
         self.bytes = 0;
         Ok(())
-    }
-
-    /// How many runs are on disk.
-    #[cfg(test)]
-    pub(crate) fn runs(&self) -> usize {
-        self.runs.len()
     }
 }
 

@@ -28,7 +28,11 @@ pub enum TxnErrorKind {
 
 /// Why a transaction, or an operation of it, failed.
 #[derive(Debug, Clone)]
-pub struct TxnError {
+pub struct TxnError(Box<Particulars>);
+
+// Boxed: results that are almost always fine stay small.
+#[derive(Debug, Clone)]
+struct Particulars {
     kind: TxnErrorKind,
     message: String,
     key: Option<Bytes>,
@@ -39,60 +43,64 @@ pub struct TxnError {
 impl TxnError {
     /// An error of a kind, with a message for a person.
     pub fn new(kind: TxnErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), key: None, written_at: None, cause: None }
+        Self(Box::new(Particulars {
+            kind,
+            message: message.into(),
+            key: None,
+            written_at: None,
+            cause: None,
+        }))
     }
 
     /// 40001 on a key (or the start of a range), which was written at an LSN.
     pub fn conflict(key: Bytes, written_at: Option<Lsn>) -> Self {
-        Self {
-            kind: TxnErrorKind::Serialization,
-            message: "could not serialize access due to concurrent update".into(),
-            key: Some(key),
-            written_at,
-            cause: None,
-        }
+        let mut error =
+            Self::new(TxnErrorKind::Serialization, "could not serialize access due to concurrent update");
+        error.0.key = Some(key);
+        error.0.written_at = written_at;
+        error
     }
 
     /// The same error, about a key.
     #[must_use]
     pub fn with_key(mut self, key: Bytes) -> Self {
-        self.key = Some(key);
+        self.0.key = Some(key);
         self
     }
 
     pub(crate) fn set_cause(&mut self, cause: Error) {
-        self.cause = Some(cause);
+        self.0.cause = Some(cause);
     }
 
     /// What went wrong.
     pub fn kind(&self) -> TxnErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The message for a person.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The key it is about, so that the SQL layer can name the table and its columns.
     pub fn key(&self) -> Option<&Bytes> {
-        self.key.as_ref()
+        self.0.key.as_ref()
     }
 
     /// When the key was written by the other transaction, where that is known.
     pub fn written_at(&self) -> Option<Lsn> {
-        self.written_at
+        self.0.written_at
     }
 
     /// The error of the part below.
     pub fn cause(&self) -> Option<&Error> {
-        self.cause.as_ref()
+        self.0.cause.as_ref()
     }
 
     /// Whether starting over at a newer snapshot may succeed: what a single-statement transaction
     /// is retried on (C7). Deadlocks included.
     pub fn is_conflict(&self) -> bool {
-        matches!(self.kind, TxnErrorKind::Serialization | TxnErrorKind::Deadlock)
+        matches!(self.0.kind, TxnErrorKind::Serialization | TxnErrorKind::Deadlock)
     }
 }
 
@@ -102,18 +110,20 @@ impl From<Error> for TxnError {
             ErrorKind::Conflict => TxnErrorKind::Serialization,
             other => TxnErrorKind::Other(other),
         };
-        Self { kind, message: error.message().to_string(), key: None, written_at: None, cause: Some(error) }
+        let mut own = Self::new(kind, error.message());
+        own.0.cause = Some(error);
+        own
     }
 }
 
 impl fmt::Display for TxnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
 impl std::error::Error for TxnError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause.as_ref().map(|cause| cause as _)
+        self.0.cause.as_ref().map(|cause| cause as _)
     }
 }

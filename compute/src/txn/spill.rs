@@ -65,11 +65,12 @@ impl Run {
             end.map_or(self.blocks.len(), |end| self.blocks.partition_point(|block| block.first_key < end));
         let (start, end) = (start.to_vec(), end.map(<[u8]>::to_vec));
         let mut blocks = first..last.max(first);
-        let mut rows: std::vec::IntoIter<(Bytes, Entries)> = Vec::new().into_iter();
+        let mut rows: Rows = Arc::default();
+        let mut left = 0..0;
         std::iter::from_fn(move || {
             loop {
-                if let Some(row) = if reverse { rows.next_back() } else { rows.next() } {
-                    return Some(Ok(row));
+                if let Some(index) = if reverse { left.next_back() } else { left.next() } {
+                    return Some(Ok(rows[index].clone()));
                 }
                 let at = if reverse { blocks.next_back() } else { blocks.next() }?;
                 match self.block(at) {
@@ -78,7 +79,8 @@ impl Run {
                         let to = end
                             .as_ref()
                             .map_or(block.len(), |end| block.partition_point(|(key, _)| key[..] < end[..]));
-                        rows = block[from..to.max(from)].to_vec().into_iter();
+                        left = from..to.max(from);
+                        rows = block;
                     }
                     Err(error) => {
                         blocks = 0..0;

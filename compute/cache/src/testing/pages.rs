@@ -2,6 +2,7 @@
 
 use super::MemoryWal;
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use shardforge_common::page::{Page, PageBuilder};
 use shardforge_common::random::Random;
 use shardforge_common::{Error, Lsn, Result, SlotRange, key};
@@ -15,7 +16,10 @@ pub struct ModelPages {
     random: Random,
     requests: AtomicU64,
     rows: AtomicU64,
+    on_answer: Mutex<Option<Hook>>,
 }
+
+type Hook = Box<dyn FnMut() + Send>;
 
 impl ModelPages {
     /// Over a log; the seed decides LSNs and borders.
@@ -25,12 +29,18 @@ impl ModelPages {
             random: Random::from_seed(seed),
             requests: AtomicU64::new(0),
             rows: AtomicU64::new(4),
+            on_answer: Mutex::new(None),
         })
     }
 
     /// About how many rows a page has.
     pub fn set_rows_per_page(&self, rows: u64) {
         self.rows.store(rows, Ordering::Relaxed);
+    }
+
+    /// Calls this while an answer is on its way.
+    pub fn on_answer(&self, hook: impl FnMut() + Send + 'static) {
+        *self.on_answer.lock() = Some(Box::new(hook));
     }
 
     /// How many requests came.
@@ -89,7 +99,11 @@ impl PageService for ModelPages {
     async fn get_page(&self, request: PageRequest) -> Result<Page> {
         let lsn = self.pick_lsn(request.floor, request.snapshot).await?;
         tokio::task::yield_now().await;
-        Ok(self.page_around(request.slots, &request.key, request.direction, lsn))
+        let page = self.page_around(request.slots, &request.key, request.direction, lsn);
+        if let Some(hook) = &mut *self.on_answer.lock() {
+            hook();
+        }
+        Ok(page)
     }
 
     async fn scan(&self, request: ScanRequest) -> Result<Vec<Page>> {

@@ -1,3 +1,4 @@
 //! The cache against a model that remembers every version.
 
+mod cases;
 mod model;

@@ -3,6 +3,7 @@
 use super::{World, key_in, key_of};
 use crate::txn::*;
 use bytes::Bytes;
+use shardforge_common::disk::{Disk, RealDisk};
 use shardforge_common::{ErrorKind, Lsn, StorageId, key};
 use std::sync::Arc;
 
@@ -60,8 +61,9 @@ async fn a_large_transaction_spills_and_is_staged_and_read_back() {
     }
     txn.rollback_to(savepoint);
     txn.begin_statement().await.unwrap();
-    let spilled =
-        std::fs::read_dir(world.a.config.spill_dir.join(world.id.branch.to_string())).unwrap().count();
+    let dir = world.a.config.spill_dir.join(world.id.branch.to_string());
+    let files = || RealDisk.read_dir(&dir).unwrap().len();
+    let spilled = files();
     assert!(spilled > 3, "{spilled} runs");
     let expected: Vec<_> = (0..2000)
         .map(|n| if n % 3 == 0 { (row(n).0, Bytes::from_static(b"second")) } else { row(n) })
@@ -77,8 +79,7 @@ async fn a_large_transaction_spills_and_is_staged_and_read_back() {
     let (_, stages) = world.wal.calls();
     assert!(stages > 10, "{stages} fragments");
     assert_eq!(committed.lsn, Lsn(1), "it is one commit");
-    let left = std::fs::read_dir(world.a.config.spill_dir.join(world.id.branch.to_string())).unwrap().count();
-    assert_eq!(left, 0, "runs are removed");
+    assert_eq!(files(), 0, "runs are removed");
     for branch in [&world.a, &world.b] {
         let mut reader = branch.begin(IsolationLevel::ReadCommitted);
         reader.begin_statement().await.unwrap();
@@ -287,7 +288,7 @@ async fn a_reader_keeps_what_it_saw_when_its_transaction_goes_on() {
     let mut reader = txn.reader();
     txn.insert(row(2).0, Bytes::from_static(b"2"), Checked::Yes).unwrap();
     txn.update(row(1).0, Bytes::from_static(b"3"), Checked::Yes).unwrap();
-    let read = std::thread::spawn(move || {
+    let read = shardforge_common::task::spawn_thread("reads beside", move || {
         let get = |reader: &mut TxnReader, n| loop {
             match reader.get(&row(n).0) {
                 Ok(found) => return found.map(|row| row.value),
@@ -297,7 +298,7 @@ async fn a_reader_keeps_what_it_saw_when_its_transaction_goes_on() {
         };
         (get(&mut reader, 1), get(&mut reader, 2))
     });
-    assert_eq!(read.join().unwrap(), (Some(Bytes::from_static(b"1")), None));
+    assert_eq!(read.unwrap().join().unwrap(), (Some(Bytes::from_static(b"1")), None));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -312,7 +313,7 @@ async fn counters_add_up_under_load_on_two_computes() {
     let tasks: Vec<_> = (0..8)
         .map(|worker| {
             let world = world.clone();
-            tokio::spawn(async move {
+            shardforge_common::task::spawn("adds", async move {
                 let branch = if worker % 4 == 0 { &world.b } else { &world.a };
                 let mut retries = 0;
                 for round in 0..25 {

@@ -1,0 +1,266 @@
+//! The corners of the rules, one by one; each with many seeds, for the LSNs of pages are random.
+
+use crate::testing::{MemoryWal, ModelPages, test_cache, test_services};
+use crate::{BranchCache, CacheConfig, Lookup, Range, RangeStep, ReadView, RowBatch};
+use shardforge_common::mutation::{Mutation, MutationListBuilder};
+use shardforge_common::{Lsn, SlotRange, StorageId, key, task};
+use shardforge_proto::wal::{FeedRequest, FeedSubscription, WalService};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+struct World {
+    wal: Arc<MemoryWal>,
+    pages: Arc<ModelPages>,
+    cache: Arc<BranchCache>,
+    _feed: Box<dyn FeedSubscription>,
+}
+
+fn world(seed: u64, page_cache_bytes: usize) -> World {
+    let (branch, wal, pages) = test_services(seed);
+    let mut config = CacheConfig::sized(page_cache_bytes, 1 << 20, 512);
+    config.held_bytes = 64 << 10;
+    let cache = test_cache(branch, config, pages.clone());
+    let request = FeedRequest { branch, from: Lsn(1), slots: SlotRange::ALL, credit_bytes: 1 << 20 };
+    let feed = wal.subscribe(request, cache.clone()).unwrap();
+    World { wal, pages, cache, _feed: feed }
+}
+
+fn key_of(n: u8) -> Vec<u8> {
+    let mut key = key::storage_prefix(StorageId(1)).to_vec();
+    key.extend([key::marker::FIXED_ASC + 1, n]);
+    key
+}
+
+fn put(world: &World, rows: &[(u8, u8)]) -> Lsn {
+    let mut list = MutationListBuilder::new();
+    for (n, value) in rows {
+        list.push(Mutation::Put { key: &key_of(*n), value: &[*value] });
+    }
+    world.wal.write(list.finish())
+}
+
+fn wipe(world: &World, from: u8, to: u8) -> Lsn {
+    let mut list = MutationListBuilder::new();
+    list.push(Mutation::DeleteRange { start: &key_of(from), end: &key_of(to) });
+    world.wal.write(list.finish())
+}
+
+async fn get(view: &mut ReadView, n: u8) -> Option<u8> {
+    loop {
+        match view.get(&key_of(n)) {
+            Lookup::Found(row) => return Some(row.value[0]),
+            Lookup::Absent => return None,
+            Lookup::Need(need) => view.fetch(&need).await.unwrap(),
+        }
+    }
+}
+
+async fn scan(cache: &Arc<BranchCache>, snapshot: Lsn, reverse: bool) -> Vec<(u8, u8)> {
+    let mut view = cache.view(snapshot);
+    let (mut start, mut end) = (key_of(0), key_of(255));
+    let (mut rows, mut batch) = (Vec::new(), RowBatch::new());
+    loop {
+        batch.clear();
+        let step = view.range(Range { start: &start, end: &end, reverse, limit: 0 }, &mut batch);
+        rows.extend(batch.iter().map(|(key, row)| (key[9], row.value[0])));
+        match step {
+            RangeStep::Done => break,
+            RangeStep::More(next) if reverse => end = next.to_vec(),
+            RangeStep::More(next) => start = next.to_vec(),
+            RangeStep::Need(need) => view.fetch(&need).await.unwrap(),
+        }
+    }
+    if reverse {
+        rows.reverse();
+    }
+    rows
+}
+
+#[tokio::test]
+async fn a_page_that_a_reader_holds_is_not_used_below_the_floor() {
+    for seed in 0..40 {
+        let world = world(seed, 0);
+        world.pages.set_rows_per_page(100);
+        put(&world, &[(1, 1), (2, 1)]);
+        put(&world, &[(1, 2)]);
+        let mut view = world.cache.view(Lsn(2));
+        assert_eq!(get(&mut view, 3).await, None, "the page that covers 3 may cover 1");
+        world.cache.fold(Lsn(2));
+        assert_eq!(get(&mut view, 1).await, Some(2), "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_the_floor_has_passed_on_its_way_does_not_enter() {
+    for seed in 0..40 {
+        let world = world(seed, 1 << 20);
+        world.pages.set_rows_per_page(100);
+        put(&world, &[(1, 1), (2, 1)]);
+        put(&world, &[(1, 2)]);
+        let cache = world.cache.clone();
+        world.pages.on_answer(move || cache.fold(Lsn(2)));
+        let mut view = world.cache.view(Lsn(2));
+        assert_eq!(get(&mut view, 3).await, None);
+        assert_eq!(get(&mut world.cache.view(Lsn(2)), 1).await, Some(2), "seed {seed}");
+        assert_eq!(scan(&world.cache, Lsn(2), false).await, [(1, 2), (2, 1)]);
+    }
+}
+
+async fn check_all(world: &World, snapshot: Lsn, expected: &[(u8, u8)]) {
+    for reverse in [false, true] {
+        assert_eq!(scan(&world.cache, snapshot, reverse).await, expected, "at {snapshot}");
+    }
+    let mut view = world.cache.view(snapshot);
+    for n in 0..10 {
+        let row = expected.iter().find(|(key, _)| *key == n).map(|(_, value)| *value);
+        assert_eq!(get(&mut view, n).await, row, "key {n} at {snapshot}");
+    }
+}
+
+#[tokio::test]
+async fn reads_are_right_between_any_two_steps_of_a_fold() {
+    for seed in 0..20 {
+        let world = world(seed, 1 << 20);
+        put(&world, &[(1, 1), (2, 1), (3, 1), (9, 1)]);
+        scan(&world.cache, Lsn(1), false).await;
+        wipe(&world, 1, 6);
+        put(&world, &[(2, 3), (4, 3), (7, 3)]);
+        put(&world, &[(4, 4)]);
+        // Up to 3 first: the newest version of 4 stays above the floor, over a range delete and a
+        // page that is already folded.
+        for floor in [3, 4] {
+            let mut fold = world.cache.begin_fold(Lsn(floor));
+            loop {
+                check_all(&world, Lsn(4), &[(2, 3), (4, 4), (7, 3), (9, 1)]).await;
+                if floor == 3 {
+                    check_all(&world, Lsn(3), &[(2, 3), (4, 3), (7, 3), (9, 1)]).await;
+                }
+                world.cache.validate();
+                if world.cache.fold_step(&mut fold) {
+                    break;
+                }
+            }
+            check_all(&world, Lsn(4), &[(2, 3), (4, 4), (7, 3), (9, 1)]).await;
+        }
+        assert_eq!(world.cache.recent_bytes(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_range_delete_between_snapshot_and_page_hides_nothing() {
+    for seed in 0..40 {
+        let world = world(seed, 1 << 20);
+        put(&world, &[(1, 1), (2, 1), (3, 1)]);
+        world.cache.fold(Lsn(1));
+        wipe(&world, 1, 3);
+        assert_eq!(scan(&world.cache, Lsn(2), false).await, [(3, 1)]);
+        for reverse in [false, true] {
+            let before = scan(&world.cache, Lsn(1), reverse).await;
+            assert_eq!(before, [(1, 1), (2, 1), (3, 1)], "seed {seed}, reverse {reverse}");
+        }
+        assert_eq!(get(&mut world.cache.view(Lsn(1)), 1).await, Some(1));
+    }
+}
+
+#[tokio::test]
+async fn equal_requests_share_an_answer() {
+    let world = world(1, 1 << 20);
+    put(&world, &[(1, 1)]);
+    world.cache.fold(Lsn(1));
+    let reads = (0..20).map(|_| {
+        let cache = world.cache.clone();
+        async move { get(&mut cache.view(Lsn(1)), 1).await }
+    });
+    let rows = futures::future::join_all(reads).await;
+    assert!(rows.iter().all(|row| *row == Some(1)));
+    assert_eq!(world.pages.requests(), 1);
+}
+
+#[tokio::test]
+async fn memory_at_its_limit_folds_above_pins_and_readers_go_around() {
+    let (branch, wal, pages) = test_services(3);
+    let mut config = CacheConfig::sized(1 << 20, 1000, 512);
+    config.recent_bytes_hard = 4000;
+    let cache = test_cache(branch, config, pages);
+    let request = FeedRequest { branch, from: Lsn(1), slots: SlotRange::ALL, credit_bytes: 1 << 20 };
+    let feed = wal.subscribe(request, cache.clone()).unwrap();
+    let world = World { wal, pages: ModelPages::new(MemoryWal::new(branch), 0), cache, _feed: feed };
+    put(&world, &[(1, 0)]);
+    let mut old = world.cache.view(Lsn(1));
+    for value in 1..10 {
+        put(&world, &[(1, value), (2, value)]);
+    }
+    let applied = world.cache.applied();
+    assert_eq!(world.cache.fold_target(applied), Some(Lsn(1)), "not above the pinned snapshot");
+    for value in 10..60 {
+        put(&world, &[(1, value), (2, value)]);
+    }
+    let applied = world.cache.applied();
+    assert_eq!(world.cache.fold_target(Lsn::ZERO), Some(applied));
+    world.cache.fold(applied);
+    assert_eq!(world.cache.recent_bytes(), 0);
+    assert_eq!(get(&mut old, 1).await, Some(0));
+    assert_eq!(get(&mut old, 2).await, None);
+}
+
+#[tokio::test]
+async fn a_feed_that_leaves_out_a_commit_is_refused() {
+    let (branch, wal, pages) = test_services(3);
+    let cache = test_cache(branch, CacheConfig::default(), pages);
+    let mut list = MutationListBuilder::new();
+    list.push(Mutation::Put { key: &key_of(1), value: b"1" });
+    let list = list.finish();
+    wal.write(list.clone());
+    wal.write(list);
+    let request = FeedRequest { branch, from: Lsn(2), slots: SlotRange::ALL, credit_bytes: 1 << 20 };
+    let _feed = wal.subscribe(request, cache.clone()).unwrap();
+    assert!(cache.feed_ended().is_some());
+    assert_eq!(cache.applied(), Lsn::ZERO);
+}
+
+/// Each commit writes the same value under all keys, so a reader that sees two values has seen two
+/// states.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_read_sees_one_state_while_all_goes_on_at_once() {
+    let world = Arc::new(world(11, 3000));
+    put(&world, &[(0, 0), (50, 0), (100, 0), (150, 0)]);
+    let done = Arc::new(AtomicBool::new(false));
+    let mut tasks = Vec::new();
+    for reader in 0..3 {
+        let (world, done) = (world.clone(), done.clone());
+        tasks.push(task::spawn("reads", async move {
+            let mut reads = 0;
+            while !done.load(Ordering::Relaxed) || reads < 20 {
+                let snapshot = world.cache.applied();
+                let rows = scan(&world.cache, snapshot, reader == 1).await;
+                let first = rows[0].1;
+                assert!(rows.len() == 4 && rows.iter().all(|(_, value)| *value == first), "{rows:?}");
+                let mut view = world.cache.view(snapshot);
+                for n in [0, 50, 100, 150] {
+                    assert_eq!(get(&mut view, n).await, Some(first), "key {n} at {snapshot}");
+                }
+                reads += 1;
+                task::sleep(std::time::Duration::ZERO).await;
+            }
+        }));
+    }
+    let (folding, finished) = (world.clone(), done.clone());
+    tasks.push(task::spawn("folds", async move {
+        while !finished.load(Ordering::Relaxed) {
+            let mut fold = folding.cache.begin_fold(Lsn(folding.cache.applied().0.saturating_sub(2)));
+            while !folding.cache.fold_step(&mut fold) {
+                tokio::task::yield_now().await;
+            }
+            task::sleep(std::time::Duration::from_micros(200)).await;
+        }
+    }));
+    for value in 0..300u32 {
+        let value = value as u8;
+        put(&world, &[(0, value), (50, value), (100, value), (150, value)]);
+        tokio::task::yield_now().await;
+    }
+    done.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
