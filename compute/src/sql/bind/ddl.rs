@@ -1,7 +1,7 @@
 //! Schema changes: names looked up as far as they must exist, types and defaults checked.
 
 use super::Binder;
-use super::scope::Scope;
+use super::scope::{Item, Scope, ScopeCol, ScopeTable};
 use super::types::type_name;
 use crate::catalog::builtin;
 use crate::catalog::{TableDef, TableKind};
@@ -9,7 +9,7 @@ use crate::sql::ast::{
     self, AlterAction, ColumnDef, ConstraintKind, CreateTableAs, Ident, Loc, ObjectName, Span, Statement,
     StorageOption, TableConstraint,
 };
-use crate::sql::bound::{AlterTableAction, CreateTable, Ddl, NewColumn};
+use crate::sql::bound::{AlterTableAction, CreateTable, Ddl, Expr, NewColumn};
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Oid, PgType, SqlState, oids};
 use std::sync::Arc;
@@ -86,14 +86,16 @@ impl Binder<'_> {
             Statement::Truncate { names, restart_identity, cascade } => {
                 let mut tables: Vec<Arc<TableDef>> = Vec::new();
                 for name in names {
-                    let table = self.own_table(name, self.lookup_table(name)?)?;
+                    let table = self.own_table(name, self.lookup_table(name).map_err(unplaced)?)?;
                     if !tables.iter().any(|known| known.oid == table.oid) {
                         tables.push(table);
                     }
                 }
                 Ok(Ddl::Truncate { tables, restart_identity: *restart_identity, cascade: *cascade })
             }
-            Statement::AlterTable { name, if_exists, actions } => self.alter_table(name, *if_exists, actions),
+            Statement::AlterTable { name, if_exists, actions } => {
+                self.alter_table(name, *if_exists, actions).map_err(unplaced)
+            }
             _ => Err(SqlError::internal("not a schema change")),
         }
     }
@@ -214,7 +216,18 @@ impl Binder<'_> {
                 constraint.loc,
             )?;
         }
-        self.check_new_checks(&table)?;
+        let in_columns = create
+            .columns
+            .iter()
+            .flat_map(|column| column.constraints.iter().map(|constraint| &constraint.kind));
+        let all = in_columns.chain(create.constraints.iter().map(|constraint| &constraint.kind));
+        let checks: Vec<&ast::Expr> = all
+            .filter_map(|kind| match kind {
+                ConstraintKind::Check { expr, .. } => Some(expr),
+                _ => None,
+            })
+            .collect();
+        self.check_new_checks(&table, &checks)?;
         Ok(Ddl::CreateTable(table))
     }
 
@@ -297,37 +310,15 @@ impl Binder<'_> {
     }
 
     /// CHECK constraints must bind over the table to be.
-    fn check_new_checks(&self, table: &CreateTable) -> SqlResult<()> {
-        if table.checks.is_empty() {
-            return Ok(());
-        }
-        let columns = table.columns.iter().enumerate().map(|(index, column)| crate::catalog::ColumnDef {
-            attnum: index as i16 + 1,
-            name: column.name.clone(),
-            ty: column.ty,
-            not_null: column.not_null,
-            default: None,
-            missing: shardforge_types::Datum::Null,
-            dropped: false,
+    fn check_new_checks(&mut self, table: &CreateTable, checks: &[&ast::Expr]) -> SqlResult<()> {
+        let cols = table.columns.iter().map(|column| {
+            let expr = Expr::col(self.new_col(), column.ty);
+            ScopeCol { name: column.name.clone(), expr, origin: None }
         });
-        let def = Arc::new(TableDef {
-            oid: Oid::INVALID,
-            schema: table.schema,
-            schema_name: String::new(),
-            name: table.name.clone(),
-            kind: TableKind::Table,
-            storage: shardforge_common::StorageId(0),
-            schema_version: 0,
-            columns: columns.collect(),
-            primary_key: None,
-            indexes: Vec::new(),
-            checks: Vec::new(),
-            value_storage: shardforge_common::StorageId(0),
-        });
-        for (_, text) in &table.checks {
-            super::bind_check(text, &def, self.ctx)?;
-        }
-        Ok(())
+        let cols = cols.collect();
+        let item = Item::new(ScopeTable { alias: table.name.clone(), schema: None, cols, table: None });
+        let scope = Scope::with_tables(None, vec![item]);
+        checks.iter().try_for_each(|check| self.check_condition(check, &scope).map(drop))
     }
 
     fn new_column(&mut self, column: &ColumnDef) -> SqlResult<NewColumn> {
@@ -457,6 +448,12 @@ impl Binder<'_> {
                 }
                 None if if_exists => missing.push(name.name().to_owned()),
                 None => {
+                    if let Some(schema) = name.schema() {
+                        if self.ctx.catalog.schema(schema)?.is_none() {
+                            let message = format!("schema \"{schema}\" does not exist");
+                            return Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, message));
+                        }
+                    }
                     let message = format!("table \"{}\" does not exist", name.name());
                     return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
                 }
@@ -635,6 +632,12 @@ impl Binder<'_> {
         };
         Err(self.unsupported(format!("ALTER TABLE ADD {what}"), constraint.loc))
     }
+}
+
+/// What is done while the statement runs has no place in its text.
+pub(super) fn unplaced(mut error: SqlError) -> SqlError {
+    error.fields_mut().position = None;
+    error
 }
 
 fn taken_name(tag: &'static str, name: &str, if_not_exists: bool) -> SqlResult<Ddl> {

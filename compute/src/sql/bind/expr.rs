@@ -23,6 +23,16 @@ impl Binder<'_> {
         let position = self.position(ast.start);
         let constant = |value, ty| Ok(Expr { kind: ExprKind::Const(value), ty, position });
         let loc = ast.loc;
+        if let Ast::Subquery(_)
+        | Ast::Exists(_)
+        | Ast::ArrayQuery(_)
+        | Ast::InQuery { .. }
+        | Ast::OpQuery { .. } = ast.kind
+        {
+            if let Some(message) = self.level.clause.forbids_queries() {
+                return Err(self.error(SqlState::FEATURE_NOT_SUPPORTED, message, loc));
+            }
+        }
         match &ast.kind {
             Ast::Null => constant(Datum::Null, PgType::UNKNOWN),
             Ast::Bool(value) => constant(Datum::Bool(*value), PgType::BOOL),
@@ -54,8 +64,11 @@ impl Binder<'_> {
                 Ok(Expr { kind: ExprKind::Not(Box::new(arg)), ty: PgType::BOOL, position })
             }
             Ast::IsNull { arg, negated } => {
-                let arg = self.expr(arg, scope)?;
-                let arg = self.settle_unknown(arg)?;
+                // A parameter that is only tested for null stays without a type: 42P18 in the end.
+                let mut arg = self.expr(arg, scope)?;
+                if !matches!(arg.kind, ExprKind::Param(_)) {
+                    arg = self.settle_unknown(arg)?;
+                }
                 Ok(Expr {
                     kind: ExprKind::IsNull { arg: Box::new(arg), negated: *negated },
                     ty: PgType::BOOL,

@@ -5,12 +5,12 @@ use super::calls::has_columns;
 use super::scope::{Item, Scope, ScopeCol, ScopeTable};
 use super::types::type_name;
 use super::{Binder, walk};
-use crate::SqlResult;
 use crate::catalog::TableDef;
 use crate::sql::ast::{
     Alias, FuncCall, Ident, JoinCondition, JoinRef, Loc, ObjectName, OpName, TableRef, TypeName,
 };
 use crate::sql::bound::{ColDef, Expr, ExprKind, FunctionScan, Join, JoinKind, Rel, TableScan};
+use crate::{SqlError, SqlResult};
 use shardforge_types::{PgType, SqlState, oids};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ impl Binder<'_> {
         let mut items = Vec::new();
         for table in refs {
             let (rel, new) = self.table_ref(table, base, &items)?;
-            self.check_aliases(&items, &new, table)?;
+            check_aliases(&items, &new)?;
             out = Some(match out {
                 None => rel,
                 Some(left) => join_rels(JoinKind::Inner, left, rel, None),
@@ -30,24 +30,6 @@ impl Binder<'_> {
             items.extend(new);
         }
         Ok((out.unwrap_or(Rel::OneRow), items))
-    }
-
-    /// One name can stand once in a FROM.
-    fn check_aliases(&self, left: &[Item], right: &[Item], at: &TableRef) -> SqlResult<()> {
-        for item in right.iter().filter(|item| item.named) {
-            let clash = left.iter().any(|other| {
-                other.named
-                    && other.table.alias == item.table.alias
-                    && (other.table.schema.is_none()
-                        || item.table.schema.is_none()
-                        || other.table.schema == item.table.schema)
-            });
-            if clash {
-                let message = format!("table name \"{}\" specified more than once", item.table.alias);
-                return Err(self.error(SqlState::DUPLICATE_ALIAS, message, first_loc(at)));
-            }
-        }
-        Ok(())
     }
 
     fn table_ref(
@@ -106,7 +88,7 @@ impl Binder<'_> {
                 cols.len(),
                 alias.columns.len()
             );
-            return Err(self.error(SqlState::INVALID_COLUMN_REFERENCE, message, alias.name.loc));
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
         }
         for (col, name) in cols.iter_mut().zip(&alias.columns) {
             col.name = name.name.clone();
@@ -306,7 +288,7 @@ impl Binder<'_> {
         let mut visible = outer_left.to_vec();
         visible.extend(left.iter().cloned());
         let (right_rel, right) = self.table_ref(&join.right, base, &visible)?;
-        self.check_aliases(&left, &right, &join.right)?;
+        check_aliases(&left, &right)?;
         if join.kind != JoinKind::Inner && join.kind != JoinKind::Left && refers_to(&right_rel, &left_rel) {
             let message = "invalid reference to FROM-clause entry: the combining JOIN type must be INNER or LEFT for a LATERAL reference";
             return Err(self.error(SqlState::INVALID_COLUMN_REFERENCE, message, join.loc));
@@ -358,10 +340,10 @@ impl Binder<'_> {
             if merged.iter().any(|col| col.name == column.name) {
                 let message =
                     format!("column name \"{}\" appears more than once in USING clause", column.name);
-                return Err(self.error(SqlState::DUPLICATE_COLUMN, message, column.loc));
+                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
             }
-            let a = self.common_column(&left, column, "left")?;
-            let b = self.common_column(&right, column, "right")?;
+            let a = common_column(&left, column, "left")?;
+            let b = common_column(&right, column, "right")?;
             let exprs = [a.expr.clone(), b.expr.clone()];
             let ty = self.common_type(exprs.iter(), "JOIN/USING")?;
             let test = self.operate(&OpName::plain("="), Some(a.expr.clone()), b.expr.clone(), column.loc)?;
@@ -399,26 +381,44 @@ impl Binder<'_> {
         }
         Ok((on, items))
     }
+}
 
-    fn common_column(&self, items: &[Item], column: &Ident, side: &str) -> SqlResult<ScopeCol> {
-        let cols = items.iter().filter(|item| item.cols_visible).flat_map(|item| &item.table.cols);
-        let mut found = cols.filter(|col| col.name == column.name);
-        match (found.next(), found.next()) {
-            (Some(col), None) => Ok(col.clone()),
-            (Some(_), Some(_)) => {
-                let message =
-                    format!("common column name \"{}\" appears more than once in {side} table", column.name);
-                Err(self.error(SqlState::AMBIGUOUS_COLUMN, message, column.loc))
-            }
-            _ => {
-                let message = format!(
-                    "column \"{}\" specified in USING clause does not exist in {side} table",
-                    column.name
-                );
-                Err(self.error(SqlState::UNDEFINED_COLUMN, message, column.loc))
-            }
+fn common_column(items: &[Item], column: &Ident, side: &str) -> SqlResult<ScopeCol> {
+    let cols = items.iter().filter(|item| item.cols_visible).flat_map(|item| &item.table.cols);
+    let mut found = cols.filter(|col| col.name == column.name);
+    match (found.next(), found.next()) {
+        (Some(col), None) => Ok(col.clone()),
+        (Some(_), Some(_)) => {
+            let message =
+                format!("common column name \"{}\" appears more than once in {side} table", column.name);
+            Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, message))
+        }
+        _ => {
+            let message = format!(
+                "column \"{}\" specified in USING clause does not exist in {side} table",
+                column.name
+            );
+            Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message))
         }
     }
+}
+
+/// One name can stand once in a FROM.
+fn check_aliases(left: &[Item], right: &[Item]) -> SqlResult<()> {
+    for item in right.iter().filter(|item| item.named) {
+        let clash = left.iter().any(|other| {
+            other.named
+                && other.table.alias == item.table.alias
+                && (other.table.schema.is_none()
+                    || item.table.schema.is_none()
+                    || other.table.schema == item.table.schema)
+        });
+        if clash {
+            let message = format!("table name \"{}\" specified more than once", item.table.alias);
+            return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message));
+        }
+    }
+    Ok(())
 }
 
 fn scope_col(col: &ColDef) -> ScopeCol {
@@ -449,16 +449,4 @@ fn refers_to(rel: &Rel, other: &Rel) -> bool {
         walk::deep(expr, &mut |expr| found |= matches!(expr.kind, ExprKind::Col(id) if made.contains(&id)));
     });
     found
-}
-
-/// Where an item of FROM begins.
-fn first_loc(table: &TableRef) -> Loc {
-    match table {
-        TableRef::Table { name, alias, .. } => alias.as_ref().map_or(name.loc, |_| name.loc),
-        TableRef::Function { loc, .. }
-        | TableRef::Subquery { loc, .. }
-        | TableRef::Unsupported { loc, .. } => *loc,
-        TableRef::Value { expr, .. } => expr.start,
-        TableRef::Join(join) => first_loc(&join.left),
-    }
 }

@@ -189,13 +189,13 @@ impl<'a> Binder<'a> {
                     expr.ty = decided;
                 }
                 if decided.oid == oids::UNKNOWN && problem.is_none() {
-                    problem = Some((number, expr.position));
+                    problem = Some(number);
                 }
             }
         });
-        if let Some((number, position)) = problem {
+        if let Some(number) = problem {
             let message = format!("could not determine data type of parameter ${number}");
-            return Err(SqlError::new(SqlState::INDETERMINATE_DATATYPE, message).at(position));
+            return Err(SqlError::new(SqlState::INDETERMINATE_DATATYPE, message));
         }
         if let Some(index) = params.iter().position(|ty| ty.oid == oids::UNKNOWN) {
             let message = format!("could not determine data type of parameter ${}", index + 1);

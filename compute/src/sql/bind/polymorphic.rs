@@ -57,7 +57,8 @@ struct Meaning {
 fn meaning(actual: &[Oid], declared: &[Oid]) -> Result<Meaning, (SqlState, String)> {
     let mut out = Meaning::default();
     let mut compatible = Vec::new();
-    let (mut nonarray, mut compatible_nonarray, mut has_compatible) = (false, false, false);
+    let (mut nonarray, mut enumeration) = (false, false);
+    let (mut compatible_nonarray, mut has_compatible) = (false, false);
     let mismatch = |message: String| (SqlState::DATATYPE_MISMATCH, message);
     let agree = |slot: &mut Option<Oid>, ty: Oid, what: &str| match *slot {
         Some(known) if known != ty => {
@@ -71,6 +72,7 @@ fn meaning(actual: &[Oid], declared: &[Oid]) -> Result<Meaning, (SqlState, Strin
     for (&ty, &decl) in actual.iter().zip(declared) {
         has_compatible |= is_compatible(decl);
         nonarray |= decl == oids::ANYNONARRAY;
+        enumeration |= decl == oids::ANYENUM;
         compatible_nonarray |= decl == oids::ANYCOMPATIBLENONARRAY;
         if ty == oids::UNKNOWN {
             continue;
@@ -126,6 +128,14 @@ fn meaning(actual: &[Oid], declared: &[Oid]) -> Result<Meaning, (SqlState, Strin
             }
         } else if out.element.is_none() {
             out.element = Some(oids::ANYELEMENT);
+        }
+    }
+    if let (true, Some(element)) = (enumeration, out.element) {
+        if type_by_oid(element).is_none_or(|entry| entry.kind != b'e') {
+            return Err(mismatch(format!(
+                "type matched to anyenum is not an enum type: {}",
+                type_name(element)
+            )));
         }
     }
     if let (true, Some(element)) = (nonarray, out.element) {

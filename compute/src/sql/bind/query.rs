@@ -23,9 +23,6 @@ impl Binder<'_> {
 
     /// A query whose columns may still be `unknown` literals.
     pub(super) fn query(&mut self, query: &ast::Query, scope: &Scope<'_>) -> SqlResult<Query> {
-        if let Some(message) = self.level.clause.forbids_queries() {
-            return Err(self.error(SqlState::FEATURE_NOT_SUPPORTED, message, query.loc));
-        }
         self.enter()?;
         let around = std::mem::take(&mut self.level);
         let out = self.query_inner(query, scope);
@@ -331,9 +328,10 @@ impl Binder<'_> {
                         super::types::type_name(want.oid),
                         super::types::type_name(overall)
                     );
-                    return Err(self
-                        .error(SqlState::DATATYPE_MISMATCH, message, left.loc)
-                        .hint("Cast the output of the non-recursive term to the correct type."));
+                    let position = super::setop::output_position(&first.rel, first.output[index].id);
+                    return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+                        .hint("Cast the output of the non-recursive term to the correct type.")
+                        .at(position));
                 }
             }
         }

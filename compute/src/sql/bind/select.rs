@@ -88,7 +88,7 @@ impl Binder<'_> {
         }
         let mut bound = self.project(rel, targets, &select.distinct, sort, keys)?;
         self.lock(&mut bound.rel, &query.locking, &scope)?;
-        self.limit(&mut bound.rel, query, base)?;
+        self.limit(&mut bound.rel, query, &scope)?;
         Ok(bound)
     }
 
@@ -350,24 +350,23 @@ impl Binder<'_> {
             }
             Distinct::On(exprs) => {
                 self.refuse_locking(query, "DISTINCT clause")?;
-                let mut keys = Vec::new();
+                let (mut keys, mut places) = (Vec::new(), Vec::new());
                 for expr in exprs {
                     let index = self.sort_target(expr, targets, scope, "DISTINCT ON")?;
                     self.settle_target(&mut targets[index])?;
                     self.need_order(targets[index].expr.ty.oid, targets[index].expr.position)?;
                     if !keys.contains(&index) {
                         keys.push(index);
+                        places.push(self.position(expr.start));
                     }
                 }
-                let mismatch = |target: &TargetItem| {
-                    let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
-                    SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(target.expr.position)
-                };
+                // No item of the order may stand before one that DISTINCT ON names.
                 let leading = sort.iter().take_while(|item| keys.contains(&item.target)).count();
-                if leading < sort.len()
-                    && keys.iter().any(|key| !sort[..leading].iter().any(|item| item.target == *key))
-                {
-                    return Err(mismatch(&targets[sort[leading].target]));
+                let behind =
+                    keys.iter().position(|key| !sort[..leading].iter().any(|item| item.target == *key));
+                if let (true, Some(index)) = (leading < sort.len(), behind) {
+                    let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
+                    return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(places[index]));
                 }
                 let missing: Vec<usize> =
                     keys.iter().copied().filter(|key| !sort.iter().any(|item| item.target == *key)).collect();

@@ -2,6 +2,7 @@
 
 use super::Binder;
 use super::aggregate::Clause;
+use super::ddl::unplaced;
 use super::scope::Scope;
 use crate::sql::ast::{Ident, Statement};
 use crate::sql::bound::{BoundStatement, Explain, PreparedStatement};
@@ -33,10 +34,7 @@ impl Binder<'_> {
             }
             Statement::Maintain { tag, tables } => {
                 for table in tables {
-                    self.lookup_table(table).map_err(|mut error| {
-                        error.fields_mut().position = None;
-                        error
-                    })?;
+                    self.lookup_table(table).map_err(unplaced)?;
                 }
                 let message = if *tag == "VACUUM" {
                     "VACUUM has nothing to do: storage removes old versions by itself"
@@ -52,7 +50,11 @@ impl Binder<'_> {
             },
             Statement::Discard(what) => BoundStatement::Discard(what),
             Statement::Lock { names, mode, nowait } => {
-                let tables = names.iter().map(|name| self.lookup_table(name)).collect::<SqlResult<_>>()?;
+                let tables = names
+                    .iter()
+                    .map(|name| self.lookup_table(name))
+                    .collect::<SqlResult<_>>()
+                    .map_err(unplaced)?;
                 BoundStatement::LockTable { tables, mode: mode.clone(), nowait: *nowait }
             }
             Statement::Unsupported(name) => return Err(SqlError::not_supported(name)),

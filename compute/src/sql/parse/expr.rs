@@ -495,6 +495,9 @@ impl Parser<'_> {
                     }
                     return Ok(leaf(ExprKind::Cast { arg, ty }, loc));
                 }
+                if self.at > at + 1 {
+                    return Err(self.unexpected());
+                }
                 self.at = at;
             }
             if keyword.class == KeywordClass::Reserved {
