@@ -1,1 +1,52 @@
-fn main() {}
+//! `shardforge`: starts any part of ShardForge or all of them, and talks to a running one.
+//!
+//! This is the only crate that links everything. Each command is a file in [`commands`]; what they
+//! print goes through [`output`].
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
+
+mod commands;
+mod output;
+mod telemetry;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A PostgreSQL-compatible database whose durable state lives in an object store.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a commented configuration file into a data folder.
+    Init(commands::init::Args),
+    /// Start every part in this process.
+    Start(commands::start::Args),
+    /// Ask each part of a running ShardForge how it fares; the exit status tells health.
+    Status(commands::status::Args),
+    /// Run SQL, or open a shell when no text is given.
+    Sql(commands::sql::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Init(args) => commands::init::run(args),
+        Command::Start(args) => commands::start::run(args),
+        Command::Status(args) => commands::status::run(args),
+        Command::Sql(args) => commands::sql::run(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("shardforge: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

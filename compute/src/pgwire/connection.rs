@@ -58,6 +58,7 @@ impl Reader {
 pub struct Wire {
     stream: TcpStream,
     reader: Reader,
+    sent_bytes: u64,
     /// Where answers are written.
     pub writer: Writer,
 }
@@ -82,13 +83,14 @@ impl From<io::Error> for Ended {
 impl Wire {
     /// Takes a connected socket.
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, reader: Reader::new(), writer: Writer::default() }
+        Self { stream, reader: Reader::new(), sent_bytes: 0, writer: Writer::default() }
     }
 
     /// Sends what is buffered.
     pub async fn flush(&mut self) -> io::Result<()> {
         if !self.writer.pending().is_empty() {
             self.stream.write_all(self.writer.pending()).await?;
+            self.sent_bytes += self.writer.pending().len() as u64;
             self.writer.clear();
         }
         Ok(())
@@ -97,6 +99,16 @@ impl Wire {
     /// Sends what is buffered when it is much: between rows of a large result.
     pub async fn flush_if_large(&mut self) -> io::Result<()> {
         if self.writer.pending().len() >= FLUSH_ABOVE { self.flush().await } else { Ok(()) }
+    }
+
+    /// How much has been sent so far: what was buffered before this grew, the client may have seen.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    /// Whether the next message is here already, and is a Sync.
+    pub fn next_is_sync(&self) -> bool {
+        self.reader.buffer[self.reader.start..self.reader.end].first() == Some(&b'S')
     }
 
     /// Waits until a whole message is in the buffer.

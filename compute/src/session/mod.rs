@@ -1,2 +1,291 @@
-//! Sessions.
-pub mod settings;
+//! A session: one client's transaction, settings, prepared statements and portals.
+//!
+//! # What is guaranteed
+//!
+//! 1. A statement that fails leaves nothing behind: its writes are undone, and in a block everything
+//!    but the block's end is refused until then (25P02).
+//! 2. Statements outside a block that come in one simple query, or before one Sync, are one
+//!    transaction.
+//! 3. What was answered to a COMMIT is what happened: a commit is never cancelled half way.
+//!
+//! # The life of a statement
+//!
+//! 1. [`Session::parse`] (or a simple query) cuts the text; binding waits until there is a snapshot.
+//! 2. [`prepared`] keeps the bound tree and binds again when schema or settings have changed.
+//! 3. [`run`] begins what must be begun, and hands the tree to an executor: [`execute`].
+//! 4. [`rows`] writes what comes back; a portal with a row limit keeps the rest.
+//! 5. [`transaction`] commits at the end of the query, at Sync, or at COMMIT.
+//!
+//! What it does not do: it never decides a type, and never touches a page.
+
+mod copy;
+mod execute;
+mod explain;
+mod prepared;
+mod rows;
+mod run;
+mod settings;
+mod source;
+mod transaction;
+
+use crate::catalog::DatabaseCatalog;
+use crate::functions::{EvalContext, SessionAccess, SessionInfo};
+use crate::node::{Compute, OpenBranch};
+use crate::pgwire::scram::Verifier;
+use crate::pgwire::server::Cancel;
+use crate::pgwire::startup::Parameters;
+use crate::pgwire::writer::{Severity, TransactionStatus, Writer};
+use crate::txn::{Txn, TxnOptions};
+use crate::{SqlError, SqlResult, pgwire};
+use parking_lot::Mutex;
+use prepared::{Portal, Prepared};
+use settings::SessionSettings;
+use shardforge_common::task;
+use shardforge_types::{Oid, SqlState};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use transaction::Transaction;
+
+/// Microseconds between 1970-01-01 and 2000-01-01, where PostgreSQL's time begins.
+const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+/// A notice or warning for the client.
+#[derive(Debug, Clone)]
+struct Notice(Severity, SqlError);
+
+/// One client's session.
+pub struct Session {
+    compute: Arc<Compute>,
+    branch: Arc<OpenBranch>,
+    database: Oid,
+    database_name: String,
+    user: String,
+    pid: i32,
+    cancel: Arc<Cancel>,
+    shutdown: watch::Receiver<bool>,
+    settings: Arc<Mutex<SessionSettings>>,
+    transaction: Option<Transaction>,
+    statements: HashMap<String, Arc<Prepared>>,
+    portals: HashMap<String, Portal>,
+    notices: Arc<Mutex<Vec<Notice>>>,
+    /// What functions see of the session, remade when settings or path have changed.
+    info: Option<(u64, Arc<SessionInfo>)>,
+}
+
+impl Session {
+    /// Opens the branch and the database that the client wants; who it is, is proved later.
+    pub async fn open(
+        compute: Arc<Compute>,
+        parameters: &Parameters,
+        pid: i32,
+        cancel: Arc<Cancel>,
+        shutdown: watch::Receiver<bool>,
+    ) -> SqlResult<Session> {
+        let branch = compute.open_branch(parameters.branch.as_deref()).await?;
+        let mut settings = SessionSettings::default();
+        for (name, value) in &parameters.settings {
+            settings.start_with(name, value)?;
+        }
+        settings.fix("session_authorization", &parameters.user);
+        let mut txn = Txn::begin(&branch.branch, TxnOptions { read_only: true, ..TxnOptions::default() });
+        txn.begin_statement().await?;
+        let database = branch.catalogs.find_database(&mut txn, &parameters.database).await?.ok_or_else(|| {
+            SqlError::new(
+                SqlState::INVALID_CATALOG_NAME,
+                format!("database \"{}\" does not exist", parameters.database),
+            )
+        })?;
+        txn.rollback();
+        Ok(Session {
+            compute,
+            branch,
+            database,
+            database_name: parameters.database.clone(),
+            user: parameters.user.clone(),
+            pid,
+            cancel,
+            shutdown,
+            settings: Arc::new(Mutex::new(settings)),
+            transaction: None,
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            notices: Arc::default(),
+            info: None,
+        })
+    }
+
+    /// The stored verifier of a role's password; `None` without a role that may log in by one.
+    pub async fn password_verifier(&mut self, user: &str) -> SqlResult<Option<Verifier>> {
+        let roles = self.roles().await?;
+        let verifier = roles.iter().find(|role| role.name == user && role.can_login).and_then(|role| role.password.clone());
+        verifier.map(|text| Verifier::from_text(&text).map_err(SqlError::from)).transpose()
+    }
+
+    /// Whether the role exists and may log in.
+    pub async fn authorize(&mut self) -> SqlResult<()> {
+        let roles = self.roles().await?;
+        let Some(role) = roles.iter().find(|role| role.name == self.user) else {
+            return Err(SqlError::new(
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                format!("role \"{}\" does not exist", self.user),
+            ));
+        };
+        if !role.can_login {
+            return Err(SqlError::new(
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                format!("role \"{}\" is not permitted to log in", self.user),
+            ));
+        }
+        self.settings.lock().fix("is_superuser", if role.superuser { "on" } else { "off" });
+        Ok(())
+    }
+
+    async fn roles(&self) -> SqlResult<Vec<crate::catalog::RoleRow>> {
+        let mut txn = Txn::begin(&self.branch.branch, TxnOptions { read_only: true, ..TxnOptions::default() });
+        txn.begin_statement().await?;
+        let catalog = self.branch.catalogs.load(&mut txn, self.database).await?;
+        txn.rollback();
+        Ok(catalog.roles().to_vec())
+    }
+
+    /// Tells the client the settings it wants to know of.
+    pub fn write_parameters(&self, writer: &mut Writer) {
+        self.settings.lock().reported().for_each(|(name, value)| writer.parameter_status(name, value));
+    }
+
+    /// Writes the notices that have gathered, and settings that have changed.
+    pub fn write_notices(&mut self, writer: &mut Writer) {
+        let notices = std::mem::take(&mut *self.notices.lock());
+        let mut settings = self.settings.lock();
+        let quiet = settings.get("client_min_messages").unwrap_or("notice").to_string();
+        for Notice(severity, notice) in notices {
+            let shown = match severity {
+                Severity::Notice => !matches!(quiet.as_str(), "warning" | "error"),
+                _ => quiet != "error",
+            };
+            if shown {
+                writer.error(severity, &notice);
+            }
+        }
+        for (name, value) in settings.take_changed() {
+            writer.parameter_status(name, &value);
+        }
+    }
+
+    fn notice(&self, message: impl Into<String>) {
+        self.notices.lock().push(Notice(Severity::Notice, SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message)));
+    }
+
+    fn warning(&self, sqlstate: SqlState, message: impl Into<String>) {
+        self.notices.lock().push(Notice(Severity::Warning, SqlError::new(sqlstate, message)));
+    }
+
+    /// Whether a transaction is open.
+    pub fn status(&self) -> TransactionStatus {
+        match &self.transaction {
+            Some(transaction) if transaction.failed => TransactionStatus::Failed,
+            Some(transaction) if transaction.block => TransactionStatus::Open,
+            _ => TransactionStatus::Idle,
+        }
+    }
+
+    /// Waits for what ends a session from outside: the server's shutdown, or an idle timeout.
+    pub async fn until_terminated(&mut self) -> SqlError {
+        let timeout = {
+            let settings = self.settings.lock();
+            match self.status() {
+                TransactionStatus::Idle => settings.timeout_millis("idle_session_timeout"),
+                _ => settings.timeout_millis("idle_in_transaction_session_timeout"),
+            }
+        };
+        let in_transaction = self.status() != TransactionStatus::Idle;
+        let idle = async {
+            match timeout {
+                0 => std::future::pending().await,
+                millis => task::sleep(Duration::from_millis(millis)).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            stop = self.shutdown.wait_for(|stop| *stop) => {
+                let _ = stop; // a server that is gone stops its sessions too
+                pgwire::connection::shutting_down()
+            }
+            () = idle => if in_transaction {
+                SqlError::new(
+                    SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                    "terminating connection due to idle-in-transaction timeout",
+                )
+            } else {
+                SqlError::new(SqlState::IDLE_SESSION_TIMEOUT, "terminating connection due to idle-session timeout")
+            },
+        }
+    }
+
+    /// The client is gone: what it had open is rolled back.
+    pub async fn close(&mut self) {
+        self.portals.clear();
+        if let Some(transaction) = self.transaction.take() {
+            transaction.rollback().await;
+        }
+    }
+
+    /// Microseconds since 2000-01-01 UTC.
+    fn now(&self) -> i64 {
+        self.compute.parts().clock.wall_micros() - POSTGRES_EPOCH_MICROS
+    }
+
+    /// What functions may ask, as of a statement that starts now.
+    fn eval_context(&mut self, catalog: &Arc<DatabaseCatalog>) -> Arc<EvalContext> {
+        let now = self.now();
+        let transaction_time = self.transaction.as_ref().map_or(now, |transaction| transaction.started);
+        let settings = self.settings.lock();
+        // The resolved path depends on the catalog too; its version is part of the key.
+        let version = settings.version() ^ catalog.fingerprint().rotate_left(32) ^ (transaction_time as u64);
+        if self.info.as_ref().is_none_or(|(of, _)| *of != version) {
+            let mut forms = settings.forms().clone();
+            forms.now = transaction_time;
+            let path = settings.search_path(&self.user);
+            let parts = self.compute.parts();
+            let info = SessionInfo {
+                settings: forms,
+                user: self.user.clone(),
+                session_user: self.user.clone(),
+                database: self.database_name.clone(),
+                database_oid: self.database,
+                search_path: path.into_iter().filter(|name| catalog.namespace_oid(name).is_some()).collect(),
+                backend_pid: self.pid,
+                clock: parts.clock.clone(),
+                random: parts.random.clone(),
+            };
+            self.info = Some((version, Arc::new(info)));
+        }
+        let path = settings.search_path(&self.user);
+        drop(settings);
+        let session = self.info.as_ref().expect("made above").1.clone();
+        Arc::new(EvalContext {
+            transaction_time,
+            statement_time: now,
+            session,
+            catalog: Some(Arc::new(crate::catalog::SessionCatalog::new(catalog.clone(), &path, &self.user))),
+            access: Some(Arc::new(SettingsAccess(self.settings.clone()))),
+        })
+    }
+}
+
+/// What functions reach of the session's settings.
+struct SettingsAccess(Arc<Mutex<SessionSettings>>);
+
+impl SessionAccess for SettingsAccess {
+    fn setting(&self, name: &str) -> Option<String> {
+        self.0.lock().get(name).map(str::to_string)
+    }
+
+    fn set_setting(&self, name: &str, value: Option<&str>, local: bool) -> SqlResult<String> {
+        let mut settings = self.0.lock();
+        settings.set(name, value, local)?;
+        settings.show(name).map(str::to_string)
+    }
+}

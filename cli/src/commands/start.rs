@@ -1,0 +1,1 @@
+//! `shardforge start`: every part in this process.

@@ -1,0 +1,85 @@
+//! A compute as a process has it: the branches that are open here, and what all sessions share.
+
+use crate::catalog::{CatalogCache, IdAllocator, bootstrap};
+use crate::report::ReportEngine;
+use crate::txn::{Branch, BranchConfig};
+use crate::{SqlError, SqlResult};
+use shardforge_common::clock::Clock;
+use shardforge_common::disk::Disk;
+use shardforge_common::random::Random;
+use shardforge_common::{BranchId, ErrorKind};
+use shardforge_proto::control::ControlService;
+use shardforge_proto::page::PageService;
+use shardforge_proto::wal::WalService;
+use shardforge_types::SqlState;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What a compute is made of.
+pub struct ComputeParts {
+    /// Finds branches.
+    pub control: Arc<dyn ControlService>,
+    /// The WAL group of every branch, so far one.
+    pub wal: Arc<dyn WalService>,
+    /// The pageserver of every shard, so far one.
+    pub pages: Arc<dyn PageService>,
+    /// Where transactions spill to.
+    pub disk: Arc<dyn Disk>,
+    /// Tells the time to `now()`.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids and `random()`.
+    pub random: Random,
+    /// Runs what the row executor does not.
+    pub reports: Arc<dyn ReportEngine>,
+    /// Limits of each branch.
+    pub branch: BranchConfig,
+    /// The password that `postgres` is given; empty leaves it as it is.
+    pub password: String,
+}
+
+/// A branch with what SQL keeps beside it.
+pub struct OpenBranch {
+    /// Reads and commits.
+    pub branch: Arc<Branch>,
+    /// Decoded catalogs.
+    pub catalogs: CatalogCache,
+    /// OIDs and storage ids.
+    pub ids: IdAllocator,
+}
+
+/// A compute.
+pub struct Compute {
+    parts: ComputeParts,
+    open: tokio::sync::Mutex<HashMap<BranchId, Arc<OpenBranch>>>,
+}
+
+impl Compute {
+    /// A compute with no branch open.
+    pub fn new(parts: ComputeParts) -> Arc<Self> {
+        Arc::new(Self { parts, open: tokio::sync::Mutex::default() })
+    }
+
+    /// What it is made of.
+    pub fn parts(&self) -> &ComputeParts {
+        &self.parts
+    }
+
+    /// The branch of a name, opened and, when it is new, given its catalog.
+    pub async fn open_branch(&self, name: Option<&str>) -> SqlResult<Arc<OpenBranch>> {
+        let info = self.parts.control.resolve(None, name).await.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => SqlError::new(SqlState::INVALID_CATALOG_NAME, error.message()),
+            _ => SqlError::from(error),
+        })?;
+        let mut open = self.open.lock().await;
+        if let Some(branch) = open.get(&info.id.branch) {
+            return Ok(branch.clone());
+        }
+        let (wal, pages) = (self.parts.wal.clone(), self.parts.pages.clone());
+        let branch = Branch::open(info.id, self.parts.branch.clone(), wal, pages, self.parts.disk.clone()).await?;
+        bootstrap::ensure(&branch).await?;
+        let opened =
+            Arc::new(OpenBranch { ids: IdAllocator::new(branch.clone()), branch, catalogs: CatalogCache::new() });
+        open.insert(info.id.branch, opened.clone());
+        Ok(opened)
+    }
+}

@@ -1,0 +1,412 @@
+//! Running statements: the simple query, Execute, and what both have in common.
+
+use super::execute::{Outcome, Tag};
+use super::prepared::{Plan, Portal, PortalState};
+use super::{Session, rows};
+use crate::catalog::DatabaseCatalog;
+use crate::pgwire::connection::{Ended, Wire};
+use crate::pgwire::writer::Severity;
+use crate::sql::bound::{BoundStatement, PreparedStatement, SettingStatement, TransactionStatement};
+use crate::sql::{self, ParsedStatement};
+use crate::{SqlError, SqlResult};
+use shardforge_common::task;
+use shardforge_types::{Datum, SqlState};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a statement outside a block is run again after a conflict, before the client is told.
+const CONFLICT_RETRIES: u32 = 20;
+
+/// What the runner needs beside the plan.
+struct Run<'a> {
+    plan: Arc<Plan>,
+    params: Arc<[Datum]>,
+    formats: &'a [u8],
+    /// Whether RowDescription is written (the simple protocol).
+    describe: bool,
+    /// Whether the transaction, if it is implicit, ends with this statement.
+    last: bool,
+    /// Whether nothing ran before it in its implicit transaction: then it may be run again.
+    first: bool,
+}
+
+impl Session {
+    /// Runs all statements of a text and writes what they answer, errors included.
+    pub async fn simple_query(&mut self, text: &str, wire: &mut Wire) -> Result<(), Ended> {
+        self.cancel.reset();
+        self.portals.remove("");
+        self.statements.remove("");
+        if let Err(error) = self.statements_of(text, wire).await? {
+            self.statement_failed().await;
+            self.write_notices(&mut wire.writer);
+            wire.writer.error(Severity::Error, &error);
+        }
+        self.write_notices(&mut wire.writer);
+        Ok(())
+    }
+
+    async fn statements_of(&mut self, text: &str, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
+        let statements = match sql::parse(text) {
+            Ok(statements) => statements,
+            Err(error) => return Ok(Err(error)),
+        };
+        if statements.is_empty() {
+            wire.writer.empty_query();
+            return Ok(Ok(()));
+        }
+        let count = statements.len();
+        for (index, statement) in statements.iter().enumerate() {
+            let plan = match self.plan(statement, &[]).await {
+                Ok(plan) => plan,
+                Err(error) => return Ok(Err(error)),
+            };
+            if let Some(param) = plan.bound.params.first() {
+                let _ = param;
+                return Ok(Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1")));
+            }
+            let run = Run {
+                plan,
+                params: Arc::new([]),
+                formats: &[],
+                describe: true,
+                last: index + 1 == count,
+                first: index == 0,
+            };
+            if let Err(error) = self.run(run, Some(statement), wire).await? {
+                return Ok(Err(error));
+            }
+            self.write_notices(&mut wire.writer);
+        }
+        Ok(self.sync().await)
+    }
+
+    /// Execute: runs a portal for up to `max_rows` rows, 0 for all.
+    pub async fn execute(&mut self, name: &str, max_rows: u32, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
+        self.cancel.reset();
+        let mut portal = match self.take_portal(name) {
+            Ok(portal) => portal,
+            Err(error) => return Ok(Err(error)),
+        };
+        let result = self.execute_portal(&mut portal, max_rows, wire).await?;
+        if result.is_ok() {
+            self.portals.insert(name.to_string(), portal);
+        }
+        Ok(result)
+    }
+
+    async fn execute_portal(&mut self, portal: &mut Portal, max_rows: u32, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
+        let Some(statement) = portal.prepared.statement.clone() else {
+            wire.writer.empty_query();
+            return Ok(Ok(()));
+        };
+        if matches!(portal.state, PortalState::Fresh) {
+            portal.plan = match self.valid_plan(&portal.prepared.clone()).await {
+                Ok(plan) => plan,
+                Err(error) => return Ok(Err(error)),
+            };
+            if max_rows == 0 || portal.plan.output.is_empty() {
+                let first = self.transaction.as_ref().is_none_or(|transaction| !transaction.used);
+                // When Sync follows at once, the commit belongs to this statement, and a conflict
+                // can still be answered by running it again.
+                let last = wire.next_is_sync();
+                let (plan, params) = (portal.plan.clone(), portal.params.clone());
+                portal.state = PortalState::Done;
+                let run = Run { plan, params, formats: &portal.formats, describe: false, last, first };
+                return self.run(run, Some(&statement), wire).await;
+            }
+            let started = self.start(&portal.plan, &portal.params).await;
+            portal.state = match started {
+                Ok(outcome) => PortalState::Suspended(outcome, 0),
+                Err(error) => return Ok(Err(error)),
+            };
+        }
+        let PortalState::Suspended(outcome, sent) = &mut portal.state else {
+            // Run to its end before: no more rows.
+            wire.writer.command_complete_rows("SELECT", 0);
+            return Ok(Ok(()));
+        };
+        let before = *sent;
+        while max_rows == 0 || *sent - before < u64::from(max_rows) {
+            let next = match self.cancellable(outcome.next_row()).await {
+                Ok(next) => next,
+                Err(error) => return Ok(Err(error)),
+            };
+            let Some(row) = next else {
+                let tag = outcome.tag(*sent - before);
+                portal.state = PortalState::Done;
+                write_tag(&tag, wire);
+                return Ok(Ok(()));
+            };
+            let written = {
+                let settings = self.settings.lock();
+                rows::write_row(&row, &portal.plan.output, &portal.formats, settings.forms(), &mut wire.writer)
+            };
+            if let Err(error) = written {
+                return Ok(Err(error));
+            }
+            *sent += 1;
+            wire.flush_if_large().await?;
+        }
+        wire.writer.portal_suspended();
+        Ok(Ok(()))
+    }
+
+    /// Runs one statement and writes all that it answers.
+    async fn run(&mut self, run: Run<'_>, statement: Option<&ParsedStatement>, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
+        if let BoundStatement::Prepared(PreparedStatement::Execute { name, args }) = &run.plan.bound.statement {
+            let (prepared, params) = match self.execute_arguments(name, args).await {
+                Ok(found) => found,
+                Err(error) => return Ok(Err(error)),
+            };
+            let plan = match self.valid_plan(&prepared).await {
+                Ok(plan) => plan,
+                Err(error) => return Ok(Err(error)),
+            };
+            let inner = Run { plan, params, ..run };
+            return Box::pin(self.run(inner, prepared.statement.as_ref(), wire)).await;
+        }
+        if matches!(run.plan.bound.statement, BoundStatement::Copy(_)) {
+            return self.run_copy(&run.plan, run.last, wire).await;
+        }
+        let single = run.first && run.last && self.transaction.as_ref().is_none_or(|transaction| !transaction.block);
+        let mut plan = run.plan.clone();
+        let mut attempt = 0;
+        loop {
+            let (mark, sent) = (wire.writer.pending().len(), wire.sent_bytes());
+            let result = self.run_once(&plan, &run, wire).await?;
+            let Err(error) = result else { return Ok(Ok(())) };
+            let untold = wire.sent_bytes() == sent;
+            let again = single && untold && is_conflict(&error) && attempt < CONFLICT_RETRIES;
+            if !again {
+                return Ok(Err(error));
+            }
+            attempt += 1;
+            metrics::counter!("shardforge_statement_retries_total").increment(1);
+            wire.writer.truncate(mark);
+            // Whatever is left of the failed transaction goes; the next attempt begins afresh.
+            drop(self.end(false).await);
+            if attempt > 2 {
+                task::sleep(Duration::from_millis(u64::from(attempt))).await;
+            }
+            if let Some(statement) = statement {
+                let types: Vec<_> = plan.bound.params.iter().copied().map(Some).collect();
+                plan = match self.plan(statement, &types).await {
+                    Ok(plan) => plan,
+                    Err(error) => return Ok(Err(error)),
+                };
+            }
+        }
+    }
+
+    async fn run_once(&mut self, plan: &Arc<Plan>, run: &Run<'_>, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
+        let mut outcome = match self.start(plan, &run.params).await {
+            Ok(outcome) => outcome,
+            Err(error) => return Ok(Err(error)),
+        };
+        if run.describe && !plan.output.is_empty() {
+            rows::write_description(&plan.output, run.formats, &mut wire.writer);
+        }
+        let mut sent = 0;
+        loop {
+            let row = match outcome.buffered_row() {
+                Some(row) => row,
+                None => match self.cancellable(outcome.next_row()).await {
+                    Ok(Some(row)) => row,
+                    Ok(None) => break,
+                    Err(error) => return Ok(Err(error)),
+                },
+            };
+            let written = {
+                let settings = self.settings.lock();
+                rows::write_row(&row, &plan.output, run.formats, settings.forms(), &mut wire.writer)
+            };
+            if let Err(error) = written {
+                return Ok(Err(error));
+            }
+            sent += 1;
+            wire.flush_if_large().await?;
+        }
+        let tag = outcome.tag(sent);
+        drop(outcome);
+        if run.last
+            && let Err(error) = self.sync().await
+        {
+            return Ok(Err(error));
+        }
+        self.write_notices(&mut wire.writer);
+        write_tag(&tag, wire);
+        Ok(Ok(()))
+    }
+
+    /// Starts a statement that is neither COPY nor EXECUTE. Everything but the rows has happened
+    /// when this returns.
+    pub(super) async fn start(&mut self, plan: &Arc<Plan>, params: &Arc<[Datum]>) -> SqlResult<Outcome> {
+        match &plan.bound.statement {
+            BoundStatement::Transaction(statement) => {
+                if let Some(transaction) = &self.transaction
+                    && transaction.failed
+                    && !matches!(
+                        statement,
+                        TransactionStatement::Commit { .. }
+                            | TransactionStatement::Rollback { .. }
+                            | TransactionStatement::RollbackTo(_)
+                    )
+                {
+                    return Err(super::transaction::aborted());
+                }
+                let tag = self.run_transaction_statement(statement).await?;
+                Ok(Outcome::done(tag))
+            }
+            BoundStatement::Setting(statement) => self.run_setting(statement),
+            BoundStatement::Notice { tag, message } => {
+                self.notice(message.clone());
+                Ok(Outcome::done(tag))
+            }
+            BoundStatement::Discard(what) => self.run_discard(what),
+            BoundStatement::Prepared(PreparedStatement::Prepare { name, params, text }) => {
+                if self.statements.contains_key(name) {
+                    return Err(SqlError::new(
+                        SqlState::DUPLICATE_PSTATEMENT,
+                        format!("prepared statement \"{name}\" already exists"),
+                    ));
+                }
+                let given = params.iter().copied().map(Some).collect();
+                let prepared = Box::pin(self.prepare(text, given)).await?;
+                self.statements.insert(name.clone(), Arc::new(prepared));
+                Ok(Outcome::done("PREPARE"))
+            }
+            BoundStatement::Prepared(PreparedStatement::Deallocate(name)) => match name {
+                Some(name) => {
+                    self.prepared(name)?;
+                    self.statements.remove(name);
+                    Ok(Outcome::done("DEALLOCATE"))
+                }
+                None => {
+                    self.statements.clear();
+                    Ok(Outcome::done("DEALLOCATE ALL"))
+                }
+            },
+            _ => {
+                self.transaction().used = true;
+                let cancel = self.cancel.clone();
+                let timeout = self.settings.lock().timeout_millis("statement_timeout");
+                cancellable(&cancel, timeout, self.start_data(plan, params)).await
+            }
+        }
+    }
+
+    fn run_setting(&mut self, statement: &SettingStatement) -> SqlResult<Outcome> {
+        let mut settings = self.settings.lock();
+        match statement {
+            SettingStatement::Set { name, value, local } => {
+                let in_block = self.transaction.as_ref().is_some_and(|transaction| transaction.block);
+                if *local && !in_block {
+                    drop(settings);
+                    self.warning(
+                        SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                        "SET LOCAL can only be used in transaction blocks",
+                    );
+                    return Ok(Outcome::done("SET"));
+                }
+                let notice = settings.set(name, value.as_deref(), *local)?;
+                drop(settings);
+                notice.into_iter().for_each(|text| self.notice(text));
+                Ok(Outcome::done("SET"))
+            }
+            SettingStatement::Reset { name } => {
+                settings.reset(name.as_deref())?;
+                Ok(Outcome::done("RESET"))
+            }
+            SettingStatement::Show { name } if name == "all" => {
+                let row = |(name, value): (&str, &str)| vec![Datum::text(name), Datum::text(value), Datum::text("")];
+                Ok(Outcome::rows(settings.all().into_iter().map(row).collect(), Tag::Plain("SHOW")))
+            }
+            SettingStatement::Show { name } => {
+                let value = settings.show(name)?.to_string();
+                Ok(Outcome::rows(vec![vec![Datum::text(value)]], Tag::Plain("SHOW")))
+            }
+        }
+    }
+
+    fn run_discard(&mut self, what: &'static str) -> SqlResult<Outcome> {
+        if what == "ALL" {
+            if self.transaction.as_ref().is_some_and(|transaction| transaction.block) {
+                return Err(SqlError::new(
+                    SqlState::ACTIVE_SQL_TRANSACTION,
+                    "DISCARD ALL cannot run inside a transaction block",
+                ));
+            }
+            self.statements.clear();
+            self.portals.clear();
+            self.settings.lock().reset(None)?;
+            return Ok(Outcome::done("DISCARD ALL"));
+        }
+        Ok(Outcome::done(match what {
+            "PLANS" => "DISCARD PLANS",
+            "SEQUENCES" => "DISCARD SEQUENCES",
+            _ => "DISCARD TEMP",
+        }))
+    }
+
+    /// The catalog as the next statement sees it: the statement begins here.
+    pub(super) async fn statement_catalog(&mut self) -> SqlResult<Arc<DatabaseCatalog>> {
+        let (branch, database) = (self.branch.clone(), self.database);
+        let transaction = self.transaction();
+        let mut guard = transaction.lock().await;
+        let txn = guard.as_mut().ok_or_else(|| SqlError::internal("the transaction has ended"))?;
+        txn.begin_statement().await?;
+        let catalog = branch.catalogs.load(txn, database).await?;
+        drop(guard);
+        transaction.catalog = Some(catalog.clone());
+        Ok(catalog)
+    }
+
+    /// 25P02 for everything but the end of an aborted transaction.
+    pub(super) fn refuse_when_aborted(&self, statement: &ParsedStatement) -> SqlResult<()> {
+        let failed = self.transaction.as_ref().is_some_and(|transaction| transaction.failed);
+        if failed && !statement.ends_aborted_transaction() { Err(super::transaction::aborted()) } else { Ok(()) }
+    }
+
+    /// Runs something that a cancel request or the statement's timeout may end.
+    async fn cancellable<T>(&self, future: impl Future<Output = SqlResult<T>>) -> SqlResult<T> {
+        let timeout = self.settings.lock().timeout_millis("statement_timeout");
+        cancellable(&self.cancel, timeout, future).await
+    }
+}
+
+/// Runs something that a cancel request or a timeout in milliseconds (0 is none) may end.
+pub(super) async fn cancellable<T>(
+    cancel: &crate::pgwire::server::Cancel,
+    timeout: u64,
+    future: impl Future<Output = SqlResult<T>>,
+) -> SqlResult<T> {
+    let expired = async {
+        match timeout {
+            0 => std::future::pending().await,
+            millis => task::sleep(Duration::from_millis(millis)).await,
+        }
+    };
+    tokio::select! {
+        biased;
+        result = future => result,
+        () = cancel.requested() => {
+            Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"))
+        }
+        () = expired => {
+            Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout"))
+        }
+    }
+}
+
+/// A conflict with another transaction, after which the same statement may succeed.
+fn is_conflict(error: &SqlError) -> bool {
+    [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(&error.sqlstate())
+}
+
+fn write_tag(tag: &Tag, wire: &mut Wire) {
+    match tag {
+        Tag::Plain("") => {}
+        Tag::Plain(tag) => wire.writer.command_complete(tag),
+        Tag::Rows(verb, rows) => wire.writer.command_complete_rows(verb, *rows),
+    }
+}

@@ -1,0 +1,311 @@
+//! A session's transaction: implicit or a block, its savepoints, and its end.
+
+use super::Session;
+use crate::catalog::DatabaseCatalog;
+use crate::sql::bound::{IsolationLevel as SqlLevel, TransactionModes, TransactionStatement};
+use crate::txn::{IsolationLevel, Savepoint, Txn, TxnOptions};
+use crate::{SqlError, SqlResult};
+use shardforge_types::SqlState;
+use std::sync::Arc;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// The transaction's data, shared with a report that reads through it. Empty once it has ended.
+pub(super) type SharedTxn = Arc<Mutex<Option<Txn>>>;
+
+/// An open transaction.
+pub(super) struct Transaction {
+    /// Its data.
+    pub(super) txn: SharedTxn,
+    /// Whether BEGIN has opened it; else it ends with the query or at Sync.
+    pub(super) block: bool,
+    /// Whether a statement has failed in it.
+    pub(super) failed: bool,
+    /// `now()`: microseconds since 2000-01-01 UTC.
+    pub(super) started: i64,
+    /// Whether a statement has run in it, after which its modes are fixed.
+    pub(super) used: bool,
+    /// Whether it has changed the schema: then the catalog is read through its own writes.
+    pub(super) changed_schema: bool,
+    /// Whether it refuses writes.
+    pub(super) read_only: bool,
+    /// Its isolation level.
+    pub(super) isolation: IsolationLevel,
+    /// The catalog of the last statement.
+    pub(super) catalog: Option<Arc<DatabaseCatalog>>,
+    savepoints: Vec<(String, Savepoint)>,
+}
+
+impl Transaction {
+    /// The data, for as long as the guard is held. A report that still reads is waited for.
+    pub(super) async fn lock(&self) -> OwnedMutexGuard<Option<Txn>> {
+        self.txn.clone().lock_owned().await
+    }
+
+    /// Ends it without effect.
+    pub(super) async fn rollback(self) {
+        if let Some(txn) = self.txn.lock().await.take() {
+            txn.rollback();
+        }
+    }
+}
+
+impl From<SqlLevel> for IsolationLevel {
+    fn from(level: SqlLevel) -> Self {
+        match level {
+            SqlLevel::ReadUncommitted | SqlLevel::ReadCommitted => IsolationLevel::ReadCommitted,
+            SqlLevel::RepeatableRead => IsolationLevel::RepeatableRead,
+            SqlLevel::Serializable => IsolationLevel::Serializable,
+        }
+    }
+}
+
+fn level_name(level: IsolationLevel) -> &'static str {
+    match level {
+        IsolationLevel::ReadCommitted => "read committed",
+        IsolationLevel::RepeatableRead => "repeatable read",
+        IsolationLevel::Serializable => "serializable",
+    }
+}
+
+/// 25P02.
+pub(super) fn aborted() -> SqlError {
+    SqlError::new(
+        SqlState::IN_FAILED_SQL_TRANSACTION,
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
+}
+
+impl Session {
+    /// The open transaction, begun when there is none.
+    pub(super) fn transaction(&mut self) -> &mut Transaction {
+        if self.transaction.is_none() {
+            self.begin(TransactionModes::default());
+        }
+        self.transaction.as_mut().expect("begun above")
+    }
+
+    fn begin(&mut self, modes: TransactionModes) {
+        let started = self.now();
+        let mut settings = self.settings.lock();
+        let default_level = match settings.get("default_transaction_isolation") {
+            Some("serializable") => IsolationLevel::Serializable,
+            Some("repeatable read") => IsolationLevel::RepeatableRead,
+            _ => IsolationLevel::ReadCommitted,
+        };
+        let isolation = modes.isolation.map_or(default_level, Into::into);
+        let read_only = modes.read_only.unwrap_or(settings.get("default_transaction_read_only") == Some("on"));
+        settings.transaction_begins();
+        settings.fix("transaction_isolation", level_name(isolation));
+        settings.fix("transaction_read_only", if read_only { "on" } else { "off" });
+        drop(settings);
+        let txn = Txn::begin(&self.branch.branch, TxnOptions { isolation, read_only: false, as_of: None });
+        self.transaction = Some(Transaction {
+            txn: Arc::new(Mutex::new(Some(txn))),
+            block: false,
+            failed: false,
+            started,
+            used: false,
+            changed_schema: false,
+            read_only,
+            isolation,
+            catalog: None,
+            savepoints: Vec::new(),
+        });
+    }
+
+    /// Runs BEGIN, COMMIT and their kin; answers with the command tag.
+    pub(super) async fn run_transaction_statement(&mut self, statement: &TransactionStatement) -> SqlResult<&'static str> {
+        let in_block = self.transaction.as_ref().is_some_and(|transaction| transaction.block);
+        let no_block = |session: &Self| {
+            session.warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
+        };
+        match statement {
+            TransactionStatement::Begin(modes) => {
+                if in_block {
+                    self.warning(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
+                    return Ok("BEGIN");
+                }
+                // Statements before BEGIN in the same query become part of the block.
+                self.transaction().block = true;
+                self.set_modes(*modes)?;
+                Ok("BEGIN")
+            }
+            TransactionStatement::Commit { chain } => {
+                let modes = self.current_modes();
+                if !in_block {
+                    no_block(self);
+                }
+                let failed = self.transaction.as_ref().is_some_and(|transaction| transaction.failed);
+                let tag = if failed { "ROLLBACK" } else { "COMMIT" };
+                self.end(!failed).await?;
+                self.chain(*chain && in_block, modes);
+                Ok(tag)
+            }
+            TransactionStatement::Rollback { chain } => {
+                let modes = self.current_modes();
+                if !in_block {
+                    no_block(self);
+                }
+                self.end(false).await?;
+                self.chain(*chain && in_block, modes);
+                Ok("ROLLBACK")
+            }
+            TransactionStatement::Savepoint(name) => {
+                let transaction = self.block("SAVEPOINT")?;
+                let savepoint = with_txn(transaction, Txn::savepoint).await?;
+                transaction.savepoints.push((name.clone(), savepoint));
+                Ok("SAVEPOINT")
+            }
+            TransactionStatement::Release(name) => {
+                let transaction = self.block("RELEASE SAVEPOINT")?;
+                let at = find_savepoint(transaction, name)?;
+                transaction.savepoints.truncate(at);
+                Ok("RELEASE")
+            }
+            TransactionStatement::RollbackTo(name) => {
+                self.portals.clear();
+                let transaction = self.block("ROLLBACK TO SAVEPOINT")?;
+                let at = find_savepoint(transaction, name)?;
+                let savepoint = transaction.savepoints[at].1;
+                with_txn(transaction, |txn| txn.rollback_to(savepoint)).await?;
+                transaction.savepoints.truncate(at + 1);
+                transaction.failed = false;
+                transaction.catalog = None;
+                Ok("ROLLBACK")
+            }
+            TransactionStatement::SetTransaction(modes) => {
+                if !in_block {
+                    self.warning(
+                        SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                        "SET TRANSACTION can only be used in transaction blocks",
+                    );
+                    return Ok("SET");
+                }
+                self.set_modes(*modes)?;
+                Ok("SET")
+            }
+            TransactionStatement::SetSession(modes) => {
+                let mut settings = self.settings.lock();
+                if let Some(level) = modes.isolation {
+                    settings.set("default_transaction_isolation", Some(level_name(level.into())), false)?;
+                }
+                if let Some(read_only) = modes.read_only {
+                    settings.set("default_transaction_read_only", Some(if read_only { "on" } else { "off" }), false)?;
+                }
+                Ok("SET")
+            }
+        }
+    }
+
+    fn current_modes(&self) -> TransactionModes {
+        let Some(transaction) = &self.transaction else { return TransactionModes::default() };
+        TransactionModes {
+            isolation: Some(match transaction.isolation {
+                IsolationLevel::ReadCommitted => SqlLevel::ReadCommitted,
+                IsolationLevel::RepeatableRead => SqlLevel::RepeatableRead,
+                IsolationLevel::Serializable => SqlLevel::Serializable,
+            }),
+            read_only: Some(transaction.read_only),
+            deferrable: None,
+        }
+    }
+
+    fn chain(&mut self, chain: bool, modes: TransactionModes) {
+        if chain {
+            self.begin(modes);
+            self.transaction().block = true;
+        }
+    }
+
+    fn block(&mut self, what: &str) -> SqlResult<&mut Transaction> {
+        self.transaction.as_mut().filter(|transaction| transaction.block).ok_or_else(|| {
+            SqlError::new(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                format!("{what} can only be used in transaction blocks"),
+            )
+        })
+    }
+
+    fn set_modes(&mut self, modes: TransactionModes) -> SqlResult<()> {
+        let branch = self.branch.branch.clone();
+        let transaction = self.transaction();
+        if let Some(level) = modes.isolation {
+            let level = IsolationLevel::from(level);
+            if level != transaction.isolation {
+                if transaction.used {
+                    return Err(SqlError::new(
+                        SqlState::ACTIVE_SQL_TRANSACTION,
+                        "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+                    ));
+                }
+                let txn = Txn::begin(&branch, TxnOptions { isolation: level, read_only: false, as_of: None });
+                transaction.txn = Arc::new(Mutex::new(Some(txn)));
+                transaction.isolation = level;
+            }
+        }
+        if let Some(read_only) = modes.read_only {
+            if transaction.used && transaction.read_only && !read_only {
+                return Err(SqlError::new(
+                    SqlState::ACTIVE_SQL_TRANSACTION,
+                    "transaction read-write mode must be set before any query",
+                ));
+            }
+            transaction.read_only = read_only;
+        }
+        let (level, read_only) = (transaction.isolation, transaction.read_only);
+        let mut settings = self.settings.lock();
+        settings.fix("transaction_isolation", level_name(level));
+        settings.fix("transaction_read_only", if read_only { "on" } else { "off" });
+        Ok(())
+    }
+
+    /// Ends the transaction, if one is open. An error means that it was rolled back.
+    pub(super) async fn end(&mut self, commit: bool) -> SqlResult<()> {
+        let Some(transaction) = self.transaction.take() else { return Ok(()) };
+        self.portals.clear();
+        let catalog = transaction.catalog.clone();
+        let txn = transaction.txn.lock().await.take();
+        let result = match txn {
+            Some(txn) if commit => {
+                txn.commit().await.map(|_| ()).map_err(|error| self.conflict_error(error, catalog.as_deref()))
+            }
+            Some(txn) => {
+                txn.rollback();
+                Ok(())
+            }
+            None => Ok(()),
+        };
+        self.settings.lock().transaction_ends(commit && result.is_ok());
+        result
+    }
+
+    /// A statement has failed: a block waits for its end, anything else is rolled back.
+    pub async fn statement_failed(&mut self) {
+        match &mut self.transaction {
+            Some(transaction) if transaction.block => transaction.failed = true,
+            Some(_) => drop(self.end(false).await),
+            None => {}
+        }
+    }
+
+    /// Sync: the implicit transaction ends.
+    pub async fn sync(&mut self) -> SqlResult<()> {
+        match &self.transaction {
+            Some(transaction) if !transaction.block => self.end(true).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Runs something on the transaction's data.
+async fn with_txn<T>(transaction: &Transaction, run: impl FnOnce(&mut Txn) -> T) -> SqlResult<T> {
+    let mut guard = transaction.lock().await;
+    let txn = guard.as_mut().ok_or_else(|| SqlError::internal("the transaction has ended"))?;
+    Ok(run(txn))
+}
+
+fn find_savepoint(transaction: &Transaction, name: &str) -> SqlResult<usize> {
+    transaction.savepoints.iter().rposition(|(savepoint, _)| savepoint == name).ok_or_else(|| {
+        SqlError::new(SqlState::S_E_INVALID_SPECIFICATION, format!("savepoint \"{name}\" does not exist"))
+    })
+}
