@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
 
 mod commands;
+mod embedded;
 mod output;
 mod telemetry;
 

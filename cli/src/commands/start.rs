@@ -1,1 +1,107 @@
-//! `shardforge start`: every part in this process.
+//! `shardforge start`: every part in this process, until a signal.
+
+use crate::embedded::Embedded;
+use crate::telemetry;
+use anyhow::{Context, Result};
+use shardforge_common::config::{Config, FILE_NAME};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The configuration file. Without it: shardforge.toml in the data folder when it is there,
+    /// else defaults.
+    #[arg(long, env = "SHARDFORGE_CONFIG")]
+    config: Option<PathBuf>,
+    /// The data folder; made when it is missing.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Address for PostgreSQL clients.
+    #[arg(long)]
+    sql_listen: Option<SocketAddr>,
+    /// Address of the REST API, health and metrics.
+    #[arg(long)]
+    http_listen: Option<SocketAddr>,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let config = load(&args)?;
+    let metrics = telemetry::install(&config.node)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("shardforge")
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    // Ingest, compaction and uploads have threads of their own, so that they cannot hold up a commit.
+    let background = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("background")
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let code = runtime.block_on(async {
+        let signal = stop_signal()?;
+        let running = Embedded::start(&config, metrics, background.handle()).await?;
+        greet(&config, &running);
+        let failed = tokio::select! {
+            () = signal => None,
+            reason = running.failed() => Some(reason),
+        };
+        match &failed {
+            None => println!("stopping"),
+            Some(reason) => eprintln!("shardforge: stopping, because the log has stopped: {reason}"),
+        }
+        running.stop().await;
+        Ok::<_, anyhow::Error>(if failed.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    });
+    background.shutdown_timeout(std::time::Duration::from_secs(5));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    code
+}
+
+fn load(args: &Args) -> Result<Config> {
+    let in_folder = || {
+        let folder = args.data_dir.clone().or_else(|| std::env::var_os("SHARDFORGE_NODE_DATA_DIR").map(PathBuf::from));
+        let path = folder.unwrap_or_else(|| PathBuf::from("data")).join(FILE_NAME);
+        path.exists().then_some(path)
+    };
+    let path = args.config.clone().or_else(in_folder);
+    let env = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut config = Config::load(path.as_deref(), env)?;
+    if let Some(folder) = &args.data_dir {
+        config.node.data_dir.clone_from(folder);
+    }
+    if let Some(address) = args.sql_listen {
+        config.sql.listen = address;
+    }
+    if let Some(address) = args.http_listen {
+        config.http.listen = address;
+    }
+    config.check()?;
+    Ok(config)
+}
+
+/// Completes at SIGINT or SIGTERM. Installed before anything starts, so that none is missed.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+fn greet(config: &Config, running: &Embedded) {
+    let (sql, http) = (running.sql, running.http);
+    println!("ShardForge {} is ready.", env!("CARGO_PKG_VERSION"));
+    println!("  data      {}", config.node.data_dir.display());
+    println!("  objects   {}", running.store);
+    println!("  SQL       psql -h {} -p {} -U postgres postgres", sql.ip(), sql.port());
+    println!("  REST API  http://{http}/v1/status");
+    println!("  status    shardforge status --url http://{http}");
+    println!("Ctrl-C stops it.");
+}

@@ -1,0 +1,188 @@
+//! Tables for the report engine: read through the session's transaction, at its snapshot and with its
+//! own writes.
+//!
+//! A scan takes the transaction's lock for a step at a time, so that several scans of a report take
+//! turns, and lets it go between steps.
+
+use super::transaction::SharedTxn;
+use crate::catalog::{DatabaseCatalog, SessionCatalog, TableKind, scan_system_table};
+use crate::functions::EvalContext;
+use crate::report::{BoundOp, ColumnBound, RowStream, Rows, ScanSpec, TableSource};
+use crate::row_exec::storage::{TableCodec, fetch_external};
+use crate::row_exec::Stop;
+use crate::txn::{RangeNext, RangeRead, RowBatch, Txn, Visibility};
+use crate::{SqlError, SqlResult};
+use async_trait::async_trait;
+use bytes::Bytes;
+use shardforge_common::key::{prefix_end, storage_prefix, storage_range};
+use shardforge_types::key::encode_key_column;
+use shardforge_types::{Datum, SqlState};
+use std::sync::Arc;
+
+/// The tables of one statement.
+pub(super) struct StatementTables {
+    pub(super) txn: SharedTxn,
+    pub(super) catalog: Arc<DatabaseCatalog>,
+    pub(super) session: Arc<SessionCatalog>,
+    pub(super) context: Arc<EvalContext>,
+}
+
+#[async_trait]
+impl TableSource for StatementTables {
+    async fn scan(&self, spec: ScanSpec) -> SqlResult<Box<dyn RowStream>> {
+        if spec.as_of.is_some() {
+            return Err(SqlError::not_supported("AS OF inside a statement"));
+        }
+        match spec.table.kind {
+            TableKind::Table => {
+                let codec = Arc::new(TableCodec::new(spec.table.clone()));
+                let read = key_range(&codec, &spec.bounds)?;
+                Ok(Box::new(TableScan {
+                    txn: self.txn.clone(),
+                    codec,
+                    columns: spec.columns,
+                    read,
+                    batch: RowBatch::default(),
+                    left: spec.limit,
+                    done: false,
+                }))
+            }
+            TableKind::Catalog | TableKind::Virtual => {
+                let rows = scan_system_table(&spec.table, &self.catalog, &self.session, &self.context, &spec.columns)?;
+                Ok(Box::new(ReadyRows(rows)))
+            }
+        }
+    }
+}
+
+/// Rows that are there already.
+struct ReadyRows(Rows);
+
+#[async_trait]
+impl RowStream for ReadyRows {
+    async fn next(&mut self) -> SqlResult<Rows> {
+        Ok(std::mem::take(&mut self.0))
+    }
+}
+
+/// A table read in key order.
+struct TableScan {
+    txn: SharedTxn,
+    codec: Arc<TableCodec>,
+    columns: Vec<usize>,
+    read: RangeRead,
+    batch: RowBatch,
+    /// How many rows are still wanted.
+    left: Option<usize>,
+    done: bool,
+}
+
+#[async_trait]
+impl RowStream for TableScan {
+    async fn next(&mut self) -> SqlResult<Rows> {
+        let mut rows = Rows::new();
+        while rows.is_empty() && !self.done {
+            let mut guard = self.txn.lock().await;
+            let txn = guard.as_mut().ok_or_else(ended)?;
+            match txn.range(&mut self.read, &mut self.batch) {
+                Ok(next) => self.done = next == RangeNext::Done,
+                Err(interrupt) => {
+                    wait(txn, interrupt.into()).await?;
+                    continue;
+                }
+            }
+            for index in 0..self.batch.len() {
+                if self.left == Some(rows.len()) {
+                    self.done = true;
+                    break;
+                }
+                let (key, row) = self.batch.get(index);
+                rows.push(decode(txn, &self.codec, key, &row.value, &self.columns).await?);
+            }
+        }
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(rows.len());
+            self.done |= *left == 0;
+        }
+        Ok(rows)
+    }
+}
+
+/// Decodes a row; its big values are fetched as far as they are wanted.
+async fn decode(txn: &mut Txn, codec: &TableCodec, key: &[u8], value: &Bytes, columns: &[usize]) -> SqlResult<Vec<Datum>> {
+    let mut row = Vec::with_capacity(columns.len());
+    loop {
+        let mut external = |key: &[u8], place, ty| fetch_external(txn, codec, key, place, ty, Visibility::Statement);
+        match codec.decode(key, value, columns, &mut row, &mut external) {
+            Ok(()) => return Ok(row),
+            Err(stop) => wait(txn, stop).await?,
+        }
+    }
+}
+
+/// Waits for what an operation lacked, or gives its error.
+async fn wait(txn: &mut Txn, stop: Stop) -> SqlResult<()> {
+    match stop {
+        Stop::Need(need) => Ok(txn.satisfy(need).await?),
+        Stop::RestartStatement => Err(SqlError::new(
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            "could not serialize access due to concurrent update",
+        )),
+        Stop::Error(error) => Err(error),
+    }
+}
+
+fn ended() -> SqlError {
+    SqlError::internal("the transaction ended while a report was reading")
+}
+
+/// The keys that can hold rows within the bounds: equalities on leading key columns, then a range on
+/// the next one. Bounds on other columns are left to the engine.
+fn key_range(codec: &TableCodec, bounds: &[ColumnBound]) -> SqlResult<RangeRead> {
+    let table = codec.table();
+    let (start, end) = storage_range(table.storage);
+    let mut read = RangeRead {
+        start: start.into(),
+        end: end.into(),
+        reverse: false,
+        limit: 0,
+        visibility: Visibility::Statement,
+    };
+    let mut prefix = storage_prefix(table.storage).to_vec();
+    for part in codec.key() {
+        let of_column = |op: BoundOp| bounds.iter().find(|bound| bound.column == part.column && bound.op == op);
+        let encode = |bound: &ColumnBound| -> SqlResult<Vec<u8>> {
+            let mut key = prefix.clone();
+            encode_key_column(&mut key, &bound.value, part.ty, part.order)?;
+            Ok(key)
+        };
+        if let Some(equal) = of_column(BoundOp::Eq) {
+            prefix = encode(equal)?;
+            continue;
+        }
+        // Ends are widened to whole values: the engine filters the border again.
+        let mut low = of_column(BoundOp::Ge).or_else(|| of_column(BoundOp::Gt));
+        let mut high = of_column(BoundOp::Le).or_else(|| of_column(BoundOp::Lt));
+        if part.order.desc {
+            std::mem::swap(&mut low, &mut high);
+        }
+        narrow(&mut read, &prefix);
+        if let Some(low) = low {
+            read.start = encode(low)?.into();
+        }
+        if let Some(high) = high {
+            read.end = prefix_end(&encode(high)?).map_or_else(|| read.end.clone(), Bytes::from);
+        }
+        return Ok(read);
+    }
+    narrow(&mut read, &prefix);
+    Ok(read)
+}
+
+/// Only keys that begin with a prefix.
+fn narrow(read: &mut RangeRead, prefix: &[u8]) {
+    read.start = Bytes::copy_from_slice(prefix);
+    if let Some(end) = prefix_end(prefix) {
+        read.end = end.into();
+    }
+}
