@@ -24,10 +24,15 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
     match file {
         Ok(mut file) => {
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("cannot write {}", path.display()))?;
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            bail!("{} exists already and is left as it is; start with it, or remove it first", path.display());
+            bail!(
+                "{} exists already and is left as it is; start with it, or remove it first",
+                path.display()
+            );
         }
         Err(error) => return Err(error).with_context(|| format!("cannot write {}", path.display())),
     }

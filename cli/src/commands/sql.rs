@@ -109,8 +109,10 @@ fn print(messages: &[SimpleQueryMessage], format: output::Format) {
                     output::Format::Table if header.is_empty() => println!("ok ({count} rows)"),
                     output::Format::Table => {
                         let names: Vec<&str> = header.iter().map(String::as_str).collect();
-                        let cells: Vec<Vec<String>> =
-                            rows.iter().map(|row| row.iter().map(|v| v.clone().unwrap_or_default()).collect()).collect();
+                        let cells: Vec<Vec<String>> = rows
+                            .iter()
+                            .map(|row| row.iter().map(|v| v.clone().unwrap_or_default()).collect())
+                            .collect();
                         output::table(&names, &cells);
                         println!("({} row{})\n", rows.len(), if rows.len() == 1 { "" } else { "s" });
                     }
@@ -126,7 +128,8 @@ fn print(messages: &[SimpleQueryMessage], format: output::Format) {
 /// A prompt: a statement runs when a line ends it with a semicolon.
 async fn shell(client: &Client, format: output::Format) -> Result<bool> {
     let mut editor = rustyline::DefaultEditor::new().context("cannot open the terminal")?;
-    let history = std::env::var_os("HOME").map(|home| std::path::Path::new(&home).join(".shardforge_history"));
+    let history =
+        std::env::var_os("HOME").map(|home| std::path::Path::new(&home).join(".shardforge_history"));
     if let Some(path) = &history {
         // No history yet is no reason not to start.
         let _ = editor.load_history(path);
@@ -138,13 +141,17 @@ async fn shell(client: &Client, format: output::Format) -> Result<bool> {
         match editor.readline(prompt) {
             Ok(line) if statement.is_empty() && line.trim().starts_with('\\') => match line.trim() {
                 "\\q" => break,
-                "\\l" => drop(execute(client, "select datname as name from pg_database order by 1", format).await),
+                "\\l" => {
+                    drop(execute(client, "select datname as name from pg_database order by 1", format).await)
+                }
                 "\\dt" => {
                     let text = "select schemaname as schema, tablename as name from pg_tables \
                                 where schemaname not in ('pg_catalog', 'information_schema') order by 1, 2";
                     execute(client, text, format).await;
                 }
-                "\\?" => println!("\\l  databases\n\\dt tables\n\\q  quit\nAll of PostgreSQL's backslash commands are in psql."),
+                "\\?" => println!(
+                    "\\l  databases\n\\dt tables\n\\q  quit\nAll of PostgreSQL's backslash commands are in psql."
+                ),
                 other => eprintln!("{other} is not known here; \\? lists what is"),
             },
             Ok(line) => {

@@ -62,12 +62,14 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
 
 fn load(args: &Args) -> Result<Config> {
     let in_folder = || {
-        let folder = args.data_dir.clone().or_else(|| std::env::var_os("SHARDFORGE_NODE_DATA_DIR").map(PathBuf::from));
+        let folder =
+            args.data_dir.clone().or_else(|| std::env::var_os("SHARDFORGE_NODE_DATA_DIR").map(PathBuf::from));
         let path = folder.unwrap_or_else(|| PathBuf::from("data")).join(FILE_NAME);
         path.exists().then_some(path)
     };
     let path = args.config.clone().or_else(in_folder);
-    let env = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let env = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut config = Config::load(path.as_deref(), env)?;
     if let Some(folder) = &args.data_dir {
         config.node.data_dir.clone_from(folder);

@@ -24,9 +24,13 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let url = format!("{}/v1/status", args.url.trim_end_matches('/'));
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(15))).build().into();
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(15))).build().into();
     let mut response = agent.get(&url).call().with_context(|| {
-        format!("no ShardForge answers at {}; start one, or name another with --url or SHARDFORGE_URL", args.url)
+        format!(
+            "no ShardForge answers at {}; start one, or name another with --url or SHARDFORGE_URL",
+            args.url
+        )
     })?;
     let text = response.body_mut().read_to_string().context("the answer was cut short")?;
     let status: Status = serde_json::from_str(&text)

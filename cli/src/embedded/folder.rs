@@ -25,15 +25,18 @@ pub(crate) struct DataFolder {
 impl DataFolder {
     pub(crate) fn open(root: &Path, random: &Random) -> Result<DataFolder> {
         let doing = || format!("data folder {}", root.display());
-        fs::create_dir_all(root).with_context(|| format!("cannot make the data folder {}", root.display()))?;
+        fs::create_dir_all(root)
+            .with_context(|| format!("cannot make the data folder {}", root.display()))?;
         let lock = DirLock::acquire(root)?;
         check_format(root).with_context(doing)?;
         let folder = |name: &str| -> Result<PathBuf> {
             let path = root.join(name);
-            fs::create_dir_all(&path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+            fs::create_dir_all(&path)
+                .with_context(|| format!("cannot make the folder {}", path.display()))?;
             Ok(path)
         };
-        let (safekeeper, pageserver, compute) = (folder("safekeeper")?, folder("pageserver")?, folder("compute")?);
+        let (safekeeper, pageserver, compute) =
+            (folder("safekeeper")?, folder("pageserver")?, folder("compute")?);
         // What a process spilled that is gone now.
         for entry in fs::read_dir(&compute).with_context(doing)? {
             let path = entry.with_context(doing)?.path();
@@ -51,9 +54,19 @@ impl DataFolder {
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", name_file.display())),
         };
         if safekeeper_name.len() != 32 || !safekeeper_name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            bail!("{} is damaged: 32 hexadecimal digits are expected; restore it from a copy", name_file.display());
+            bail!(
+                "{} is damaged: 32 hexadecimal digits are expected; restore it from a copy",
+                name_file.display()
+            );
         }
-        Ok(DataFolder { root: root.to_path_buf(), safekeeper, pageserver, compute, safekeeper_name, _lock: lock })
+        Ok(DataFolder {
+            root: root.to_path_buf(),
+            safekeeper,
+            pageserver,
+            compute,
+            safekeeper_name,
+            _lock: lock,
+        })
     }
 }
 
@@ -62,14 +75,21 @@ fn check_format(root: &Path) -> Result<()> {
     match fs::read_to_string(&path) {
         Ok(text) => {
             let format: u32 = text.trim().parse().with_context(|| {
-                format!("{} is damaged: a number is expected, \"{FORMAT}\" if this version made it", path.display())
+                format!(
+                    "{} is damaged: a number is expected, \"{FORMAT}\" if this version made it",
+                    path.display()
+                )
             })?;
             if format > FORMAT {
-                bail!("it has format {format}, and this program knows up to format {FORMAT}: use a newer program");
+                bail!(
+                    "it has format {format}, and this program knows up to format {FORMAT}: use a newer program"
+                );
             }
             Ok(())
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => write_durably(&path, &format!("{FORMAT}\n")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            write_durably(&path, &format!("{FORMAT}\n"))
+        }
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }

@@ -81,8 +81,14 @@ impl Embedded {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let random = Random::from_os();
         // Ports first: a mistake there is found before anything is touched.
-        let sql = listen(config.sql.listen, "SQL", "sql.listen, --sql-listen or SHARDFORGE_SQL_LISTEN").await?;
-        let http = listen(config.http.listen, "the REST API", "http.listen, --http-listen or SHARDFORGE_HTTP_LISTEN").await?;
+        let sql =
+            listen(config.sql.listen, "SQL", "sql.listen, --sql-listen or SHARDFORGE_SQL_LISTEN").await?;
+        let http = listen(
+            config.http.listen,
+            "the REST API",
+            "http.listen, --http-listen or SHARDFORGE_HTTP_LISTEN",
+        )
+        .await?;
         let (sql_address, http_address) = (sql.local_addr()?, http.local_addr()?);
         let folder = folder::DataFolder::open(&config.node.data_dir, &random)?;
 
@@ -99,8 +105,9 @@ impl Embedded {
         settings.log.segment_bytes = config.safekeeper.segment_bytes.0;
         settings.log.cache_bytes = config.safekeeper.log_cache_bytes.0;
         settings.core.window_bytes = usize::try_from(config.safekeeper.certifier_bytes.0)?;
-        let safekeeper =
-            Safekeeper::start(settings, disk.clone(), store.clone(), clock.clone()).await.context("safekeeper")?;
+        let safekeeper = Safekeeper::start(settings, disk.clone(), store.clone(), clock.clone())
+            .await
+            .context("safekeeper")?;
 
         let parts = Parts {
             wal: safekeeper.clone(),
@@ -198,7 +205,11 @@ async fn listen(address: SocketAddr, what: &str, setting: &str) -> Result<TcpLis
     })
 }
 
-fn open_store(config: &Config, folder: &folder::DataFolder, disk: Arc<dyn Disk>) -> Result<Arc<dyn ObjectStore>> {
+fn open_store(
+    config: &Config,
+    folder: &folder::DataFolder,
+    disk: Arc<dyn Disk>,
+) -> Result<Arc<dyn ObjectStore>> {
     let url = match config.object_store.url.as_str() {
         "" => {
             let path = folder.root.join("objects");
@@ -215,7 +226,8 @@ fn refuse_strange_log(plane: &ControlPlane, node: NodeId) -> Result<()> {
     let (_, state) = plane.state();
     for (id, group) in &state.groups {
         if !group.members.contains(&node) {
-            let members: Vec<_> = group.members.iter().map(|member| state.nodes[member].name.clone()).collect();
+            let members: Vec<_> =
+                group.members.iter().map(|member| state.nodes[member].name.clone()).collect();
             bail!(
                 "the log of this object store (group {id}) is kept by safekeeper {}, and this data folder has another \
                  one: start with the data folder that has it; without it, commits that were not yet in the object \
@@ -260,7 +272,9 @@ fn report_engine(config: &Config) -> Result<DataFusionEngine> {
         threads => threads,
     };
     let memory_bytes = usize::try_from(config.compute.report_bytes.0)?;
-    DataFusionEngine::start(EngineConfig { threads, memory_bytes }).map_err(|error| anyhow!("{error}")).context("reports")
+    DataFusionEngine::start(EngineConfig { threads, memory_bytes })
+        .map_err(|error| anyhow!("{error}"))
+        .context("reports")
 }
 
 /// Makes desired state true in the parts of this process.
@@ -285,9 +299,14 @@ async fn reconcile(
     }
     for action in diff(&desired, &observed) {
         match action {
-            Action::CreateLog(_, branch) => safekeeper.create_branch(branch).await.context("opening a branch's log")?,
+            Action::CreateLog(_, branch) => {
+                safekeeper.create_branch(branch).await.context("opening a branch's log")?
+            }
             Action::Attach(branch, shard) => {
-                pageserver.attach(branch, shard.slots, shard.generation).await.context("attaching a shard")?;
+                pageserver
+                    .attach(branch, shard.slots, shard.generation)
+                    .await
+                    .context("attaching a shard")?;
             }
         }
     }

@@ -85,8 +85,12 @@ impl Parts {
     async fn plane(&self) -> Answer {
         self.plane.refresh().await?;
         let (number, state) = self.plane.state();
-        let summary = format!("{} branches, {} nodes, journal entry {number}", state.branches.len(), state.nodes.len());
-        Ok((summary, json!({ "journal_entry": number, "branches": state.branches.len(), "nodes": state.nodes.len() })))
+        let summary =
+            format!("{} branches, {} nodes, journal entry {number}", state.branches.len(), state.nodes.len());
+        Ok((
+            summary,
+            json!({ "journal_entry": number, "branches": state.branches.len(), "nodes": state.nodes.len() }),
+        ))
     }
 
     async fn safekeeper(&self) -> Answer {

@@ -1,0 +1,24 @@
+//! The cases, a theme a file. Names are behaviours.
+
+mod commands;
+mod durability;
+mod pgbench;
+mod sql;
+
+use crate::Case;
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    [commands::CASES, sql::CASES, durability::CASES, pgbench::CASES].concat_cases()
+}
+
+trait ConcatCases {
+    fn concat_cases(self) -> Vec<Case>;
+}
+
+impl<const N: usize> ConcatCases for [&'static [Case]; N] {
+    fn concat_cases(self) -> Vec<Case> {
+        let copy = |case: &Case| Case { name: case.name, tools: case.tools, run: case.run };
+        self.into_iter().flatten().map(copy).collect()
+    }
+}
