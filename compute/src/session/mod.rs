@@ -28,7 +28,8 @@ mod settings;
 mod source;
 mod transaction;
 
-use crate::catalog::DatabaseCatalog;
+use crate::catalog::stored::RoleRow;
+use crate::catalog::{DatabaseCatalog, SessionCatalog, roles};
 use crate::functions::{EvalContext, SessionAccess, SessionInfo};
 use crate::node::{Compute, OpenBranch};
 use crate::pgwire::scram::Verifier;
@@ -62,6 +63,7 @@ pub struct Session {
     database: Oid,
     database_name: String,
     user: String,
+    role: Oid,
     pid: i32,
     cancel: Arc<Cancel>,
     shutdown: watch::Receiver<bool>,
@@ -71,7 +73,7 @@ pub struct Session {
     portals: HashMap<String, Portal>,
     notices: Arc<Mutex<Vec<Notice>>>,
     /// What functions see of the session, remade when settings or path have changed.
-    info: Option<(u64, Arc<SessionInfo>)>,
+    info: Option<((u64, usize, i64), Arc<SessionInfo>)>,
 }
 
 impl Session {
@@ -91,7 +93,7 @@ impl Session {
         settings.fix("session_authorization", &parameters.user);
         let mut txn = Txn::begin(&branch.branch, TxnOptions { read_only: true, ..TxnOptions::default() });
         txn.begin_statement().await?;
-        let database = branch.catalogs.find_database(&mut txn, &parameters.database).await?.ok_or_else(|| {
+        let database = roles::database(&mut txn, &parameters.database).await?.ok_or_else(|| {
             SqlError::new(
                 SqlState::INVALID_CATALOG_NAME,
                 format!("database \"{}\" does not exist", parameters.database),
@@ -101,9 +103,10 @@ impl Session {
         Ok(Session {
             compute,
             branch,
-            database,
+            database: database.oid,
             database_name: parameters.database.clone(),
             user: parameters.user.clone(),
+            role: Oid(0),
             pid,
             cancel,
             shutdown,
@@ -118,15 +121,14 @@ impl Session {
 
     /// The stored verifier of a role's password; `None` without a role that may log in by one.
     pub async fn password_verifier(&mut self, user: &str) -> SqlResult<Option<Verifier>> {
-        let roles = self.roles().await?;
-        let verifier = roles.iter().find(|role| role.name == user && role.can_login).and_then(|role| role.password.clone());
+        let role = self.role(user).await?;
+        let verifier = role.filter(|role| role.can_login).and_then(|role| role.password);
         verifier.map(|text| Verifier::from_text(&text).map_err(SqlError::from)).transpose()
     }
 
     /// Whether the role exists and may log in.
     pub async fn authorize(&mut self) -> SqlResult<()> {
-        let roles = self.roles().await?;
-        let Some(role) = roles.iter().find(|role| role.name == self.user) else {
+        let Some(role) = self.role(&self.user).await? else {
             return Err(SqlError::new(
                 SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
                 format!("role \"{}\" does not exist", self.user),
@@ -138,16 +140,17 @@ impl Session {
                 format!("role \"{}\" is not permitted to log in", self.user),
             ));
         }
+        self.role = role.oid;
         self.settings.lock().fix("is_superuser", if role.superuser { "on" } else { "off" });
         Ok(())
     }
 
-    async fn roles(&self) -> SqlResult<Vec<crate::catalog::RoleRow>> {
+    async fn role(&self, name: &str) -> SqlResult<Option<RoleRow>> {
         let mut txn = Txn::begin(&self.branch.branch, TxnOptions { read_only: true, ..TxnOptions::default() });
         txn.begin_statement().await?;
-        let catalog = self.branch.catalogs.load(&mut txn, self.database).await?;
+        let role = roles::role(&mut txn, name).await?;
         txn.rollback();
-        Ok(catalog.roles().to_vec())
+        Ok(role)
     }
 
     /// Tells the client the settings it wants to know of.
@@ -242,8 +245,8 @@ impl Session {
         let now = self.now();
         let transaction_time = self.transaction.as_ref().map_or(now, |transaction| transaction.started);
         let settings = self.settings.lock();
-        // The resolved path depends on the catalog too; its version is part of the key.
-        let version = settings.version() ^ catalog.fingerprint().rotate_left(32) ^ (transaction_time as u64);
+        // The resolved path depends on the catalog too.
+        let version = (settings.version(), Arc::as_ptr(catalog) as usize, transaction_time);
         if self.info.as_ref().is_none_or(|(of, _)| *of != version) {
             let mut forms = settings.forms().clone();
             forms.now = transaction_time;
@@ -269,7 +272,7 @@ impl Session {
             transaction_time,
             statement_time: now,
             session,
-            catalog: Some(Arc::new(crate::catalog::SessionCatalog::new(catalog.clone(), &path, &self.user))),
+            catalog: Some(Arc::new(SessionCatalog::new(catalog.clone(), &path, &self.user))),
             access: Some(Arc::new(SettingsAccess(self.settings.clone()))),
         })
     }

@@ -5,7 +5,7 @@
 //! turns, and lets it go between steps.
 
 use super::transaction::SharedTxn;
-use crate::catalog::{DatabaseCatalog, SessionCatalog, TableKind, scan_system_table};
+use crate::catalog::{DatabaseCatalog, TableKind, system};
 use crate::functions::EvalContext;
 use crate::report::{BoundOp, ColumnBound, RowStream, Rows, ScanSpec, TableSource};
 use crate::row_exec::storage::{TableCodec, fetch_external};
@@ -23,7 +23,6 @@ use std::sync::Arc;
 pub(super) struct StatementTables {
     pub(super) txn: SharedTxn,
     pub(super) catalog: Arc<DatabaseCatalog>,
-    pub(super) session: Arc<SessionCatalog>,
     pub(super) context: Arc<EvalContext>,
 }
 
@@ -48,20 +47,10 @@ impl TableSource for StatementTables {
                 }))
             }
             TableKind::Catalog | TableKind::Virtual => {
-                let rows = scan_system_table(&spec.table, &self.catalog, &self.session, &self.context, &spec.columns)?;
-                Ok(Box::new(ReadyRows(rows)))
+                let rows = system::scan(&spec.table, &self.catalog, &self.context, &spec.columns)?;
+                Ok(Box::new(system::SystemRows::new(rows)))
             }
         }
-    }
-}
-
-/// Rows that are there already.
-struct ReadyRows(Rows);
-
-#[async_trait]
-impl RowStream for ReadyRows {
-    async fn next(&mut self) -> SqlResult<Rows> {
-        Ok(std::mem::take(&mut self.0))
     }
 }
 

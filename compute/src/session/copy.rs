@@ -1,0 +1,320 @@
+//! COPY between the client and a table or query.
+
+use super::Session;
+use super::execute::{self, Statement};
+use super::prepared::Plan;
+use super::run::cancellable;
+use crate::catalog::{TableDef, check_table_version};
+use crate::copy::reader::{Fields, Reader};
+use crate::copy::writer::write_row;
+use crate::pgwire::connection::{Ended, Wire};
+use crate::pgwire::message::Frontend;
+use crate::row_exec::{Execution, Stop};
+use crate::sql::bound::{BoundStatement, CopyFormat, CopyHeader, CopyWhat, Query};
+use crate::{SqlError, SqlResult};
+use shardforge_types::{Datum, Settings, SqlState, text};
+use std::sync::Arc;
+
+/// Rows are written when so many have been read.
+const BATCH_ROWS: usize = 256;
+
+impl Session {
+    /// Runs a COPY, its conversation with the client included.
+    pub(super) async fn run_copy(&mut self, plan: &Arc<Plan>, last: bool, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
+        let BoundStatement::Copy(copy) = &plan.bound.statement else {
+            return Ok(Err(SqlError::internal("not a COPY")));
+        };
+        if let Err(error) = self.refuse_writes(&plan.bound.statement) {
+            return Ok(Err(error));
+        }
+        self.transaction().used = true;
+        let Some(catalog) = plan.catalog().cloned() else {
+            return Ok(Err(SqlError::internal("a COPY without a catalog")));
+        };
+        let context = self.eval_context(&catalog);
+        let statement = Statement { catalog, context, params: Arc::new([]) };
+        let done = match &copy.what {
+            CopyWhat::To(query) => self.copy_to(query, &copy.format, &statement, wire).await?,
+            CopyWhat::From { table, columns, .. } => {
+                self.copy_from(plan, table, columns, &copy.format, &statement, wire).await?
+            }
+        };
+        let rows = match done {
+            Ok(rows) => rows,
+            Err(error) => return Ok(Err(error)),
+        };
+        if last && let Err(error) = self.sync().await {
+            return Ok(Err(error));
+        }
+        self.write_notices(&mut wire.writer);
+        wire.writer.command_complete_rows("COPY", rows);
+        Ok(Ok(()))
+    }
+
+    async fn copy_to(
+        &mut self,
+        query: &Query,
+        format: &CopyFormat,
+        statement: &Statement,
+        wire: &mut Wire,
+    ) -> Result<SqlResult<u64>, Ended> {
+        let cancel = self.cancel.clone();
+        let timeout = self.settings.lock().timeout_millis("statement_timeout");
+        let settings = self.settings.lock().forms().clone();
+        let mut stream = match cancellable(&cancel, timeout, self.report(query, statement)).await {
+            Ok(stream) => stream,
+            Err(error) => return Ok(Err(error)),
+        };
+        wire.writer.copy_response(false, query.output.len());
+        if format.header != CopyHeader::Absent {
+            let names: Vec<Option<&[u8]>> = query.output.iter().map(|column| Some(column.name.as_bytes())).collect();
+            let written = wire.writer.copy_data(|out| {
+                write_row(&names, format, out);
+                Ok(())
+            });
+            if let Err(error) = written {
+                return Ok(Err(error));
+            }
+        }
+        let mut rows = 0;
+        let mut texts: Vec<Vec<u8>> = vec![Vec::new(); query.output.len()];
+        loop {
+            let batch = match cancellable(&cancel, timeout, stream.next()).await {
+                Ok(batch) => batch,
+                Err(error) => return Ok(Err(error)),
+            };
+            if batch.is_empty() {
+                break;
+            }
+            for row in batch {
+                for ((text, datum), column) in texts.iter_mut().zip(&row).zip(&query.output) {
+                    text.clear();
+                    text::output(datum, column.ty, &settings, text);
+                }
+                let fields: Vec<Option<&[u8]>> =
+                    texts.iter().zip(&row).map(|(text, datum)| (!datum.is_null()).then_some(text.as_slice())).collect();
+                let written = wire.writer.copy_data(|out| {
+                    write_row(&fields, format, out);
+                    Ok(())
+                });
+                if let Err(error) = written {
+                    return Ok(Err(error));
+                }
+                rows += 1;
+                wire.flush_if_large().await?;
+            }
+        }
+        wire.writer.copy_done();
+        Ok(Ok(rows))
+    }
+
+    async fn copy_from(
+        &mut self,
+        plan: &Arc<Plan>,
+        table: &Arc<TableDef>,
+        columns: &[usize],
+        format: &CopyFormat,
+        statement: &Statement,
+        wire: &mut Wire,
+    ) -> Result<SqlResult<u64>, Ended> {
+        let Some(row) = plan.row.clone() else {
+            return Ok(Err(SqlError::internal("a COPY without a plan")));
+        };
+        wire.writer.copy_response(true, columns.len());
+        wire.flush().await?;
+        let settings = self.settings.lock().forms().clone();
+        let mut input = Input {
+            reader: Reader::new(format.clone()),
+            fields: Fields::default(),
+            header: format.header,
+            table: table.clone(),
+            columns: columns.to_vec(),
+            settings,
+            rows: Vec::with_capacity(BATCH_ROWS),
+        };
+        let mut execution = Execution::new(row);
+        // The first error is kept while the rest of the data is read and dropped: the client sends on
+        // until it hears of it.
+        let mut result = self.begin_copy(table).await;
+        loop {
+            tokio::select! {
+                biased;
+                waited = wire.wait() => waited?,
+                () = self.cancel.requested(), if result.is_ok() => {
+                    return Ok(Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")));
+                }
+            }
+            let ended = match wire.take() {
+                Ok((Frontend::CopyData(bytes), _)) => {
+                    if result.is_ok() {
+                        result = input.push(bytes);
+                    }
+                    false
+                }
+                Ok((Frontend::CopyDone, _)) => {
+                    if result.is_ok() {
+                        result = input.finish();
+                    }
+                    true
+                }
+                Ok((Frontend::CopyFail(reason), _)) => {
+                    return Ok(Err(SqlError::new(
+                        SqlState::QUERY_CANCELED,
+                        format!("COPY from stdin failed: {reason}"),
+                    )));
+                }
+                Ok((Frontend::Flush | Frontend::Sync, _)) => false,
+                Ok((Frontend::Terminate, _)) => return Err(Ended::ByClient),
+                Ok(_) => {
+                    return Ok(Err(crate::pgwire::message::violation(
+                        "unexpected message type during COPY from stdin",
+                    )));
+                }
+                Err(error) => return Ok(Err(error)),
+            };
+            if result.is_ok() && (ended || input.rows.len() >= BATCH_ROWS) {
+                execution.feed(std::mem::take(&mut input.rows));
+                result = self.write_fed(&mut execution, statement).await;
+            }
+            if ended || result.is_err() {
+                break;
+            }
+        }
+        Ok(result.map(|()| execution.affected()))
+    }
+
+    async fn begin_copy(&mut self, table: &Arc<TableDef>) -> SqlResult<()> {
+        let database = self.database;
+        let transaction = self.transaction();
+        let mut guard = transaction.lock().await;
+        check_table_version(execute::open(&mut guard)?, database, table.oid);
+        Ok(())
+    }
+
+    /// Writes the rows that were fed.
+    async fn write_fed(&mut self, execution: &mut Execution, statement: &Statement) -> SqlResult<()> {
+        let branch = self.branch.clone();
+        let transaction = self.transaction();
+        let mut guard = transaction.lock().await;
+        let txn = execute::open(&mut guard)?;
+        let mut out = Vec::new();
+        loop {
+            match execution.next(txn, &statement.params, &statement.context, &mut out) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(Stop::Need(need)) => txn.satisfy(need).await?,
+                Err(Stop::RowIds) => execution.give_row_ids(branch.ids.row_ids().await?),
+                // What was read from the client is gone: the statement cannot be run again.
+                Err(Stop::RestartStatement) => {
+                    return Err(SqlError::new(
+                        SqlState::T_R_SERIALIZATION_FAILURE,
+                        "could not serialize access due to concurrent update",
+                    ));
+                }
+                Err(Stop::Error(error)) => return Err(error),
+            }
+        }
+    }
+}
+
+/// The client's data on its way to rows.
+struct Input {
+    reader: Reader,
+    fields: Fields,
+    header: CopyHeader,
+    table: Arc<TableDef>,
+    /// Positions of the columns that the data has.
+    columns: Vec<usize>,
+    settings: Settings,
+    rows: Vec<Vec<Datum>>,
+}
+
+impl Input {
+    fn push(&mut self, bytes: &[u8]) -> SqlResult<()> {
+        let Input { reader, fields, header, table, columns, settings, rows } = self;
+        let mut sink = RowSink { header, table, columns, settings, rows };
+        let line_before = reader.line_number();
+        let result = reader.push(bytes, fields, &mut |fields| sink.row(fields));
+        result.map_err(|error| with_line(error, table, reader.line_number().max(line_before)))
+    }
+
+    fn finish(&mut self) -> SqlResult<()> {
+        let Input { reader, fields, header, table, columns, settings, rows } = self;
+        let mut sink = RowSink { header, table, columns, settings, rows };
+        let result = reader.finish(fields, &mut |fields| sink.row(fields));
+        result.map_err(|error| with_line(error, table, reader.line_number()))
+    }
+}
+
+/// Says where in the data an error is.
+fn with_line(mut error: SqlError, table: &TableDef, line: u64) -> SqlError {
+    let place = format!("COPY {}, line {line}", table.name);
+    let fields = error.fields_mut();
+    fields.detail = Some(match fields.detail.take() {
+        Some(detail) => format!("{detail} ({place})"),
+        None => format!("At {place}."),
+    });
+    error
+}
+
+struct RowSink<'a> {
+    header: &'a mut CopyHeader,
+    table: &'a TableDef,
+    columns: &'a [usize],
+    settings: &'a Settings,
+    rows: &'a mut Vec<Vec<Datum>>,
+}
+
+impl RowSink<'_> {
+    fn row(&mut self, fields: &Fields) -> SqlResult<()> {
+        match std::mem::replace(self.header, CopyHeader::Absent) {
+            CopyHeader::Absent => {}
+            CopyHeader::Present => return Ok(()),
+            CopyHeader::Match => return self.check_header(fields),
+        }
+        if fields.len() > self.columns.len() {
+            return Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, "extra data after last expected column"));
+        }
+        if fields.len() < self.columns.len() {
+            // An empty line is one empty field; a table without columns has rows without any.
+            if let Some(missing) = self.columns.get(fields.len()) {
+                return Err(SqlError::new(
+                    SqlState::BAD_COPY_FILE_FORMAT,
+                    format!("missing data for column \"{}\"", self.table.columns[*missing].name),
+                ));
+            }
+        }
+        let mut row = Vec::with_capacity(self.columns.len());
+        for (index, position) in self.columns.iter().enumerate() {
+            let column = &self.table.columns[*position];
+            row.push(match fields.get(index)? {
+                Some(field) => text::input(field, column.ty, self.settings).map_err(|error| {
+                    let mut error = SqlError::from(error);
+                    error.fields_mut().column = Some(column.name.clone());
+                    error
+                })?,
+                None => Datum::Null,
+            });
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn check_header(&self, fields: &Fields) -> SqlResult<()> {
+        for (index, position) in self.columns.iter().enumerate() {
+            let wanted = &self.table.columns[*position].name;
+            let found = if index < fields.len() { fields.get(index)? } else { None };
+            if found != Some(wanted.as_str()) {
+                return Err(SqlError::new(
+                    SqlState::BAD_COPY_FILE_FORMAT,
+                    format!(
+                        "column name mismatch in header line field {}: got \"{}\", expected \"{wanted}\"",
+                        index + 1,
+                        found.unwrap_or_default()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}

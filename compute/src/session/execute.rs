@@ -1,0 +1,361 @@
+//! From a plan to rows: the row executor where it can, the report engine for the rest, and what a
+//! statement answers.
+
+use super::Session;
+use super::prepared::Plan;
+use super::source::StatementTables;
+use crate::catalog::{DatabaseCatalog, SessionCatalog, TableDef, check_table_version};
+use crate::ddl::{self, DdlContext};
+use crate::functions::EvalContext;
+use crate::report::{ReportContext, RowStream};
+use crate::row_exec::{self, Execution, Stop};
+use crate::sql::BindContext;
+use crate::sql::bound::{Bound, BoundStatement, Ddl, Query};
+use crate::sql::CatalogLookup;
+use crate::txn::{Txn, TxnError, TxnErrorKind};
+use crate::{SqlError, SqlResult};
+use shardforge_types::{Datum, Settings, SqlState};
+use std::sync::Arc;
+
+pub(super) use crate::row_exec::RowPlan;
+
+/// How a statement ends.
+#[derive(Debug, Clone)]
+pub(super) enum Tag {
+    /// As it stands.
+    Plain(&'static str),
+    /// With a number: `SELECT 3`, `INSERT 0 3`.
+    Rows(&'static str, u64),
+}
+
+/// What a statement answers: rows as they come, then a tag.
+pub(super) struct Outcome {
+    rows: std::vec::IntoIter<Vec<Datum>>,
+    stream: Option<Box<dyn RowStream>>,
+    tag: Tag,
+    /// Whether the tag counts the rows sent.
+    counts_sent: bool,
+}
+
+impl Outcome {
+    /// No rows.
+    pub(super) fn done(tag: &'static str) -> Self {
+        Self::rows(Vec::new(), Tag::Plain(tag))
+    }
+
+    /// Rows that are there, and a tag that is known.
+    pub(super) fn rows(rows: Vec<Vec<Datum>>, tag: Tag) -> Self {
+        Self { rows: rows.into_iter(), stream: None, tag, counts_sent: false }
+    }
+
+    /// The rows of a SELECT.
+    fn selected(rows: Vec<Vec<Datum>>, stream: Option<Box<dyn RowStream>>) -> Self {
+        Self { rows: rows.into_iter(), stream, tag: Tag::Rows("SELECT", 0), counts_sent: true }
+    }
+
+    /// The next row that is there without waiting.
+    pub(super) fn buffered_row(&mut self) -> Option<Vec<Datum>> {
+        self.rows.next()
+    }
+
+    /// The next row; `None` at the end.
+    pub(super) async fn next_row(&mut self) -> SqlResult<Option<Vec<Datum>>> {
+        loop {
+            if let Some(row) = self.rows.next() {
+                return Ok(Some(row));
+            }
+            let Some(stream) = &mut self.stream else { return Ok(None) };
+            let batch = stream.next().await?;
+            if batch.is_empty() {
+                self.stream = None;
+            }
+            self.rows = batch.into_iter();
+        }
+    }
+
+    /// The tag after so many rows were sent.
+    pub(super) fn tag(&self, sent: u64) -> Tag {
+        match &self.tag {
+            Tag::Rows(verb, _) if self.counts_sent => Tag::Rows(verb, sent),
+            tag => tag.clone(),
+        }
+    }
+
+    /// The tag's own row count, for EXPLAIN ANALYZE.
+    pub(super) fn affected(&self) -> u64 {
+        match self.tag {
+            Tag::Rows(_, rows) => rows,
+            Tag::Plain(_) => 0,
+        }
+    }
+}
+
+/// What running a statement needs beside its plan.
+pub(super) struct Statement {
+    pub(super) catalog: Arc<DatabaseCatalog>,
+    pub(super) context: Arc<EvalContext>,
+    pub(super) params: Arc<[Datum]>,
+}
+
+impl Session {
+    /// Whether and how the row executor runs a statement.
+    pub(super) fn plan_row(
+        &self,
+        bound: &Bound,
+        catalog: &dyn CatalogLookup,
+        settings: &Settings,
+    ) -> SqlResult<Option<Arc<RowPlan>>> {
+        let ctx = BindContext { catalog, settings, param_types: &[] };
+        Ok(row_exec::plan(&bound.statement, &ctx)?.map(Arc::new))
+    }
+
+    /// Runs a statement that reads or changes data or schema.
+    pub(super) async fn start_data(&mut self, plan: &Arc<Plan>, params: &Arc<[Datum]>) -> SqlResult<Outcome> {
+        let catalog = plan.catalog().cloned().ok_or_else(|| SqlError::internal("a plan without a catalog"))?;
+        let context = self.eval_context(&catalog);
+        let statement = Statement { catalog, context, params: params.clone() };
+        self.start_bound(&plan.bound.statement, plan.row.as_ref(), &statement).await
+    }
+
+    /// The same for any bound statement.
+    pub(super) async fn start_bound(
+        &mut self,
+        bound: &BoundStatement,
+        row: Option<&Arc<RowPlan>>,
+        statement: &Statement,
+    ) -> SqlResult<Outcome> {
+        self.refuse_writes(bound)?;
+        match bound {
+            BoundStatement::Query(query) => match row {
+                Some(row) => {
+                    let run = self.run_row(row, statement, None).await?;
+                    Ok(Outcome::selected(run.rows, None))
+                }
+                None => {
+                    let stream = self.report(query, statement).await?;
+                    Ok(Outcome::selected(Vec::new(), Some(stream)))
+                }
+            },
+            BoundStatement::Insert(insert) => self.write("INSERT 0", &insert.table, row, statement).await,
+            BoundStatement::Update(update) => self.write("UPDATE", &update.table, row, statement).await,
+            BoundStatement::Delete(delete) => self.write("DELETE", &delete.table, row, statement).await,
+            BoundStatement::Ddl(change) => self.change_schema(change, statement).await,
+            BoundStatement::Explain(explain) => Box::pin(self.explain(explain, statement)).await,
+            BoundStatement::LockTable { .. } => Err(SqlError::not_supported("LOCK TABLE")),
+            _ => Err(SqlError::internal("a statement reached the wrong executor")),
+        }
+    }
+
+    /// 25006 in a read-only transaction.
+    pub(super) fn refuse_writes(&self, bound: &BoundStatement) -> SqlResult<()> {
+        let verb = match bound {
+            BoundStatement::Insert(_) => "INSERT",
+            BoundStatement::Update(_) => "UPDATE",
+            BoundStatement::Delete(_) => "DELETE",
+            BoundStatement::Copy(copy) if matches!(copy.what, crate::sql::bound::CopyWhat::From { .. }) => "COPY FROM",
+            BoundStatement::Ddl(Ddl::Nothing { .. }) => return Ok(()),
+            BoundStatement::Ddl(change) => ddl_name(change),
+            _ => return Ok(()),
+        };
+        if self.transaction.as_ref().is_some_and(|transaction| transaction.read_only) {
+            return Err(SqlError::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                format!("cannot execute {verb} in a read-only transaction"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// INSERT, UPDATE or DELETE. Without a plan of its own, its rows come from a report.
+    async fn write(
+        &mut self,
+        verb: &'static str,
+        table: &Arc<TableDef>,
+        row: Option<&Arc<RowPlan>>,
+        statement: &Statement,
+    ) -> SqlResult<Outcome> {
+        let row = row.ok_or_else(|| SqlError::internal("a write without a plan"))?;
+        if table.kind != crate::catalog::TableKind::Table {
+            return Err(SqlError::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied: \"{}\" is a system catalog", table.name),
+            ));
+        }
+        let run = self.run_row(row, statement, Some(table)).await?;
+        Ok(Outcome::rows(run.rows, Tag::Rows(verb, run.affected)))
+    }
+
+    /// Runs a plan of the row executor to its end.
+    async fn run_row(&mut self, row: &Arc<RowPlan>, statement: &Statement, writes: Option<&Arc<TableDef>>) -> SqlResult<RowRun> {
+        let (database, branch) = (self.database, self.branch.clone());
+        let mut execution = Execution::new(row.clone());
+        loop {
+            // Rows that only a report finds are gathered first: a write must not change what it reads.
+            if let Some(query) = row.derived_query() {
+                let mut stream = self.report(query, statement).await?;
+                loop {
+                    let batch = stream.next().await?;
+                    if batch.is_empty() {
+                        break;
+                    }
+                    execution.feed(batch);
+                }
+            }
+            let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
+            let mut guard = transaction.lock().await;
+            let txn = guard.as_mut().ok_or_else(|| SqlError::internal("the transaction has ended"))?;
+            if let Some(table) = writes {
+                check_table_version(txn, database, table.oid);
+            }
+            let mut run = RowRun::default();
+            let mut out = Vec::new();
+            let restarted = loop {
+                let step = execution.next(txn, &statement.params, &statement.context, &mut out);
+                match step {
+                    Ok(true) => run.rows.push(std::mem::take(&mut out)),
+                    Ok(false) => break false,
+                    Err(Stop::Need(need)) => txn.satisfy(need).await.map_err(|error| {
+                        conflict_error(error, Some(&statement.catalog))
+                    })?,
+                    Err(Stop::RowIds) => {
+                        let block = branch.ids.row_ids().await?;
+                        execution.give_row_ids(block);
+                    }
+                    Err(Stop::RestartStatement) => break true,
+                    Err(Stop::Error(error)) => return Err(error),
+                }
+            };
+            if !restarted {
+                run.affected = execution.affected();
+                return Ok(run);
+            }
+            txn.restart_statement().await?;
+            execution.restart();
+        }
+    }
+
+    /// Starts a query on the report engine.
+    pub(super) async fn report(&mut self, query: &Query, statement: &Statement) -> SqlResult<Box<dyn RowStream>> {
+        let context = self.report_context(statement)?;
+        self.compute.parts().reports.run(Arc::new(query.clone()), context).await
+    }
+
+    /// What a report reads through.
+    pub(super) fn report_context(&self, statement: &Statement) -> SqlResult<ReportContext> {
+        let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
+        let tables = StatementTables {
+            txn: transaction.txn.clone(),
+            catalog: statement.catalog.clone(),
+            context: statement.context.clone(),
+        };
+        Ok(ReportContext {
+            params: statement.params.clone(),
+            tables: Arc::new(tables),
+            session: statement.context.clone(),
+        })
+    }
+
+    async fn change_schema(&mut self, change: &Ddl, statement: &Statement) -> SqlResult<Outcome> {
+        let path = self.settings.lock().search_path(&self.user);
+        let catalog = SessionCatalog::new(statement.catalog.clone(), &path, &self.user);
+        let branch = self.branch.clone();
+        let owner = self.role;
+        let transaction = self.transaction();
+        transaction.changed_schema = true;
+        let context = DdlContext {
+            cache: &branch.catalogs,
+            ids: &branch.ids,
+            catalog: &catalog,
+            eval: &statement.context,
+            owner,
+            in_transaction_block: transaction.block,
+        };
+        let outcome = {
+            let mut guard = transaction.lock().await;
+            let txn = guard.as_mut().ok_or_else(|| SqlError::internal("the transaction has ended"))?;
+            ddl::execute(change, txn, context).await?
+        };
+        outcome.notices.iter().for_each(|notice| self.notice(notice.clone()));
+        let Some(insert) = outcome.insert else { return Ok(Outcome::done(outcome.tag)) };
+        // CREATE TABLE AS: the table is there, in this transaction; now its rows.
+        let catalog = self.reload_catalog().await?;
+        let path = self.settings.lock().search_path(&self.user);
+        let lookup = SessionCatalog::new(catalog.clone(), &path, &self.user);
+        let settings = self.settings.lock().forms().clone();
+        let bound = Bound { statement: BoundStatement::Insert(*insert), params: Vec::new() };
+        let row = self.plan_row(&bound, &lookup, &settings)?;
+        let context = self.eval_context(&catalog);
+        let inner = Statement { catalog, context, params: statement.params.clone() };
+        let done = Box::pin(self.start_bound(&bound.statement, row.as_ref(), &inner)).await?;
+        Ok(Outcome::rows(Vec::new(), Tag::Rows("SELECT", done.affected())))
+    }
+
+    /// The catalog with the running statement's own changes.
+    async fn reload_catalog(&mut self) -> SqlResult<Arc<DatabaseCatalog>> {
+        let (branch, database) = (self.branch.clone(), self.database);
+        let transaction = self.transaction();
+        let mut guard = transaction.lock().await;
+        let txn = guard.as_mut().ok_or_else(|| SqlError::internal("the transaction has ended"))?;
+        txn.next_command();
+        let catalog = branch.catalogs.load(txn, database).await?;
+        drop(guard);
+        transaction.catalog = Some(catalog.clone());
+        Ok(catalog)
+    }
+
+    /// A COMMIT's error, in terms of tables.
+    pub(super) fn conflict_error(&self, error: TxnError, catalog: Option<&DatabaseCatalog>) -> SqlError {
+        conflict_error(error, catalog)
+    }
+}
+
+/// Rows and counts of a finished execution.
+#[derive(Default)]
+struct RowRun {
+    rows: Vec<Vec<Datum>>,
+    affected: u64,
+}
+
+/// Names the table that a conflict is about; a key that exists now under a unique constraint is 23505.
+fn conflict_error(error: TxnError, catalog: Option<&DatabaseCatalog>) -> SqlError {
+    let key = error.key().cloned();
+    let kind = error.kind();
+    let mut out = SqlError::from(error);
+    if kind != TxnErrorKind::Serialization {
+        return out;
+    }
+    let storage = key.as_ref().and_then(|key| shardforge_common::key::storage_id_of(key).ok());
+    let table = storage.and_then(|storage| {
+        catalog?.tables().find(|table| {
+            table.storage == storage || table.indexes.iter().any(|index| index.storage == storage)
+        })
+    });
+    if let Some(table) = table {
+        let fields = out.fields_mut();
+        fields.schema = Some(table.schema_name.clone());
+        fields.table = Some(table.name.clone());
+        let which = format!("Another transaction changed a row of table \"{}\".", table.name);
+        fields.detail.get_or_insert(which);
+    }
+    out.hint("The transaction might succeed if retried.")
+}
+
+fn ddl_name(change: &Ddl) -> &'static str {
+    match change {
+        Ddl::CreateDatabase { .. } => "CREATE DATABASE",
+        Ddl::DropDatabase { .. } => "DROP DATABASE",
+        Ddl::CreateSchema { .. } => "CREATE SCHEMA",
+        Ddl::DropSchema { .. } => "DROP SCHEMA",
+        Ddl::CreateTable(_) => "CREATE TABLE",
+        Ddl::CreateTableAs { .. } => "CREATE TABLE AS",
+        Ddl::DropTable { .. } => "DROP TABLE",
+        Ddl::Truncate { .. } => "TRUNCATE TABLE",
+        Ddl::AlterTable { .. } => "ALTER TABLE",
+        Ddl::Nothing { tag, .. } => tag,
+    }
+}
+
+/// The transaction's data behind a lock guard.
+pub(super) fn open(guard: &mut Option<Txn>) -> SqlResult<&mut Txn> {
+    guard.as_mut().ok_or_else(|| SqlError::internal("the transaction has ended"))
+}
