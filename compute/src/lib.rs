@@ -16,6 +16,7 @@ pub mod copy;
 pub mod ddl;
 pub mod error;
 pub mod functions;
+pub mod node;
 pub mod pgwire;
 pub mod report;
 pub mod row_exec;

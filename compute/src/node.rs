@@ -2,6 +2,7 @@
 
 use crate::catalog::{CatalogCache, IdAllocator, bootstrap};
 use crate::report::ReportEngine;
+use crate::row_exec::RowIds;
 use crate::txn::{Branch, BranchConfig};
 use crate::{SqlError, SqlResult};
 use shardforge_common::clock::Clock;
@@ -45,6 +46,15 @@ pub struct OpenBranch {
     pub catalogs: CatalogCache,
     /// OIDs and storage ids.
     pub ids: IdAllocator,
+    row_ids: tokio::sync::OnceCell<Arc<RowIds>>,
+}
+
+impl OpenBranch {
+    /// Hidden row ids, reserved when the first table without a primary key is inserted into.
+    pub async fn row_ids(&self) -> SqlResult<Arc<RowIds>> {
+        let reserve = async || Ok::<_, SqlError>(Arc::new(RowIds::new(self.ids.row_ids().await?)));
+        self.row_ids.get_or_try_init(reserve).await.cloned()
+    }
 }
 
 /// A compute.
@@ -78,7 +88,12 @@ impl Compute {
         let branch = Branch::open(info.id, self.parts.branch.clone(), wal, pages, self.parts.disk.clone()).await?;
         bootstrap::ensure(&branch).await?;
         let opened =
-            Arc::new(OpenBranch { ids: IdAllocator::new(branch.clone()), branch, catalogs: CatalogCache::new() });
+            Arc::new(OpenBranch {
+            ids: IdAllocator::new(branch.clone()),
+            branch,
+            catalogs: CatalogCache::new(),
+            row_ids: tokio::sync::OnceCell::new(),
+        });
         open.insert(info.id.branch, opened.clone());
         Ok(opened)
     }

@@ -58,7 +58,7 @@ pub enum BoundOp {
 
 /// Rows as they come.
 #[async_trait]
-pub trait RowStream: Send {
+pub trait RowStream: Send + Sync {
     /// The next rows; an empty batch is the end.
     async fn next(&mut self) -> SqlResult<Rows>;
 }

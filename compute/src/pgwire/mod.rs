@@ -19,8 +19,9 @@
 //! It knows nothing of SQL's meaning: that is the session's. It never interprets a value, except
 //! for the lengths and format codes around it.
 
-// connection and server follow with the session
+pub mod connection;
 pub mod message;
 pub mod scram;
+pub mod server;
 pub mod startup;
 pub mod writer;

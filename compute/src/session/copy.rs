@@ -4,12 +4,12 @@ use super::Session;
 use super::execute::{self, Statement};
 use super::prepared::Plan;
 use super::run::cancellable;
-use crate::catalog::{TableDef, check_table_version};
+use crate::catalog::TableDef;
 use crate::copy::reader::{Fields, Reader};
 use crate::copy::writer::write_row;
 use crate::pgwire::connection::{Ended, Wire};
 use crate::pgwire::message::Frontend;
-use crate::row_exec::{Execution, Stop};
+use crate::row_exec::{ExecEnv, Execution, Stop};
 use crate::sql::bound::{BoundStatement, CopyFormat, CopyHeader, CopyWhat, Query};
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Datum, Settings, SqlState, text};
@@ -61,7 +61,7 @@ impl Session {
         let cancel = self.cancel.clone();
         let timeout = self.settings.lock().timeout_millis("statement_timeout");
         let settings = self.settings.lock().forms().clone();
-        let mut stream = match cancellable(&cancel, timeout, self.report(query, statement)).await {
+        let mut stream = match cancellable(&cancel, timeout, self.report(Arc::new(query.clone()), statement)).await {
             Ok(stream) => stream,
             Err(error) => return Ok(Err(error)),
         };
@@ -135,7 +135,7 @@ impl Session {
         let mut execution = Execution::new(row);
         // The first error is kept while the rest of the data is read and dropped: the client sends on
         // until it hears of it.
-        let mut result = self.begin_copy(table).await;
+        let mut result = Ok(());
         loop {
             tokio::select! {
                 biased;
@@ -173,8 +173,8 @@ impl Session {
                 Err(error) => return Ok(Err(error)),
             };
             if result.is_ok() && (ended || input.rows.len() >= BATCH_ROWS) {
-                execution.feed(std::mem::take(&mut input.rows));
-                result = self.write_fed(&mut execution, statement).await;
+                let rows = std::mem::replace(&mut input.rows, Vec::with_capacity(BATCH_ROWS));
+                result = self.write_rows(&mut execution, rows, statement).await;
             }
             if ended || result.is_err() {
                 break;
@@ -183,27 +183,37 @@ impl Session {
         Ok(result.map(|()| execution.affected()))
     }
 
-    async fn begin_copy(&mut self, table: &Arc<TableDef>) -> SqlResult<()> {
-        let database = self.database;
-        let transaction = self.transaction();
-        let mut guard = transaction.lock().await;
-        check_table_version(execute::open(&mut guard)?, database, table.oid);
-        Ok(())
-    }
-
-    /// Writes the rows that were fed.
-    async fn write_fed(&mut self, execution: &mut Execution, statement: &Statement) -> SqlResult<()> {
-        let branch = self.branch.clone();
+    /// Writes rows that were read.
+    async fn write_rows(&mut self, execution: &mut Execution, rows: Vec<Vec<Datum>>, statement: &Statement) -> SqlResult<()> {
+        let row_ids = match execution.plan().needs_row_ids() {
+            true => Some(self.branch.row_ids().await?),
+            false => None,
+        };
+        let lock_wait = self.lock_wait();
         let transaction = self.transaction();
         let mut guard = transaction.lock().await;
         let txn = execute::open(&mut guard)?;
-        let mut out = Vec::new();
+        let mut rows = rows.into_iter();
+        let mut row = Vec::new();
+        let mut taken = true;
         loop {
-            match execution.next(txn, &statement.params, &statement.context, &mut out) {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
+            // After a wait the same row goes on; only then comes the next one.
+            if std::mem::replace(&mut taken, false) {
+                row = match rows.next() {
+                    Some(row) => row,
+                    None => return Ok(()),
+                };
+            }
+            let mut env = ExecEnv {
+                txn,
+                params: &statement.params,
+                context: &statement.context,
+                row_ids: row_ids.as_deref(),
+                lock_wait,
+            };
+            match execution.push(&mut env, &mut row) {
+                Ok(()) => taken = true,
                 Err(Stop::Need(need)) => txn.satisfy(need).await?,
-                Err(Stop::RowIds) => execution.give_row_ids(branch.ids.row_ids().await?),
                 // What was read from the client is gone: the statement cannot be run again.
                 Err(Stop::RestartStatement) => {
                     return Err(SqlError::new(

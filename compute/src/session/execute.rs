@@ -4,18 +4,19 @@
 use super::Session;
 use super::prepared::Plan;
 use super::source::StatementTables;
-use crate::catalog::{DatabaseCatalog, SessionCatalog, TableDef, check_table_version};
+use crate::catalog::{DatabaseCatalog, SessionCatalog};
 use crate::ddl::{self, DdlContext};
 use crate::functions::EvalContext;
 use crate::report::{ReportContext, RowStream};
-use crate::row_exec::{self, Execution, Stop};
+use crate::row_exec::{self, ExecEnv, Execution, Stop};
 use crate::sql::BindContext;
 use crate::sql::bound::{Bound, BoundStatement, Ddl, Query};
 use crate::sql::CatalogLookup;
-use crate::txn::{Txn, TxnError, TxnErrorKind};
+use crate::txn::{LockWait, Txn, TxnError, TxnErrorKind};
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Datum, Settings, SqlState};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) use crate::row_exec::RowPlan;
 
@@ -106,7 +107,7 @@ impl Session {
         settings: &Settings,
     ) -> SqlResult<Option<Arc<RowPlan>>> {
         let ctx = BindContext { catalog, settings, param_types: &[] };
-        Ok(row_exec::plan(&bound.statement, &ctx)?.map(Arc::new))
+        Ok(row_exec::plan_row(&bound.statement, &ctx)?.map(Arc::new))
     }
 
     /// Runs a statement that reads or changes data or schema.
@@ -128,17 +129,17 @@ impl Session {
         match bound {
             BoundStatement::Query(query) => match row {
                 Some(row) => {
-                    let run = self.run_row(row, statement, None).await?;
+                    let run = self.run_row(row, statement).await?;
                     Ok(Outcome::selected(run.rows, None))
                 }
                 None => {
-                    let stream = self.report(query, statement).await?;
+                    let stream = self.report(Arc::new(query.clone()), statement).await?;
                     Ok(Outcome::selected(Vec::new(), Some(stream)))
                 }
             },
-            BoundStatement::Insert(insert) => self.write("INSERT 0", &insert.table, row, statement).await,
-            BoundStatement::Update(update) => self.write("UPDATE", &update.table, row, statement).await,
-            BoundStatement::Delete(delete) => self.write("DELETE", &delete.table, row, statement).await,
+            BoundStatement::Insert(_) => self.write("INSERT 0", row, statement).await,
+            BoundStatement::Update(_) => self.write("UPDATE", row, statement).await,
+            BoundStatement::Delete(_) => self.write("DELETE", row, statement).await,
             BoundStatement::Ddl(change) => self.change_schema(change, statement).await,
             BoundStatement::Explain(explain) => Box::pin(self.explain(explain, statement)).await,
             BoundStatement::LockTable { .. } => Err(SqlError::not_supported("LOCK TABLE")),
@@ -166,33 +167,30 @@ impl Session {
         Ok(())
     }
 
-    /// INSERT, UPDATE or DELETE. Without a plan of its own, its rows come from a report.
+    /// INSERT, UPDATE or DELETE.
     async fn write(
         &mut self,
         verb: &'static str,
-        table: &Arc<TableDef>,
         row: Option<&Arc<RowPlan>>,
         statement: &Statement,
     ) -> SqlResult<Outcome> {
         let row = row.ok_or_else(|| SqlError::internal("a write without a plan"))?;
-        if table.kind != crate::catalog::TableKind::Table {
-            return Err(SqlError::new(
-                SqlState::INSUFFICIENT_PRIVILEGE,
-                format!("permission denied: \"{}\" is a system catalog", table.name),
-            ));
-        }
-        let run = self.run_row(row, statement, Some(table)).await?;
+        let run = self.run_row(row, statement).await?;
         Ok(Outcome::rows(run.rows, Tag::Rows(verb, run.affected)))
     }
 
     /// Runs a plan of the row executor to its end.
-    async fn run_row(&mut self, row: &Arc<RowPlan>, statement: &Statement, writes: Option<&Arc<TableDef>>) -> SqlResult<RowRun> {
-        let (database, branch) = (self.database, self.branch.clone());
+    async fn run_row(&mut self, row: &Arc<RowPlan>, statement: &Statement) -> SqlResult<RowRun> {
+        let row_ids = match row.needs_row_ids() {
+            true => Some(self.branch.row_ids().await?),
+            false => None,
+        };
+        let lock_wait = self.lock_wait();
         let mut execution = Execution::new(row.clone());
         loop {
             // Rows that only a report finds are gathered first: a write must not change what it reads.
-            if let Some(query) = row.derived_query() {
-                let mut stream = self.report(query, statement).await?;
+            if let Some(query) = row.feed() {
+                let mut stream = self.report(query.clone(), statement).await?;
                 loop {
                     let batch = stream.next().await?;
                     if batch.is_empty() {
@@ -203,23 +201,23 @@ impl Session {
             }
             let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
             let mut guard = transaction.lock().await;
-            let txn = guard.as_mut().ok_or_else(|| SqlError::internal("the transaction has ended"))?;
-            if let Some(table) = writes {
-                check_table_version(txn, database, table.oid);
-            }
+            let txn = open(&mut guard)?;
             let mut run = RowRun::default();
             let mut out = Vec::new();
             let restarted = loop {
-                let step = execution.next(txn, &statement.params, &statement.context, &mut out);
-                match step {
+                let mut env = ExecEnv {
+                    txn,
+                    params: &statement.params,
+                    context: &statement.context,
+                    row_ids: row_ids.as_deref(),
+                    lock_wait,
+                };
+                match execution.next(&mut env, &mut out) {
                     Ok(true) => run.rows.push(std::mem::take(&mut out)),
                     Ok(false) => break false,
-                    Err(Stop::Need(need)) => txn.satisfy(need).await.map_err(|error| {
-                        conflict_error(error, Some(&statement.catalog))
-                    })?,
-                    Err(Stop::RowIds) => {
-                        let block = branch.ids.row_ids().await?;
-                        execution.give_row_ids(block);
+                    Err(Stop::Need(need)) => {
+                        let waited = txn.satisfy(need).await;
+                        waited.map_err(|error| conflict_error(error, Some(&statement.catalog)))?;
                     }
                     Err(Stop::RestartStatement) => break true,
                     Err(Stop::Error(error)) => return Err(error),
@@ -234,10 +232,18 @@ impl Session {
         }
     }
 
+    /// How long a row lock is waited for.
+    pub(super) fn lock_wait(&self) -> LockWait {
+        match self.settings.lock().timeout_millis("lock_timeout") {
+            0 => LockWait::Forever,
+            millis => LockWait::Timeout(Duration::from_millis(millis)),
+        }
+    }
+
     /// Starts a query on the report engine.
-    pub(super) async fn report(&mut self, query: &Query, statement: &Statement) -> SqlResult<Box<dyn RowStream>> {
+    pub(super) async fn report(&mut self, query: Arc<Query>, statement: &Statement) -> SqlResult<Box<dyn RowStream>> {
         let context = self.report_context(statement)?;
-        self.compute.parts().reports.run(Arc::new(query.clone()), context).await
+        self.compute.parts().reports.run(query, context).await
     }
 
     /// What a report reads through.
@@ -272,7 +278,7 @@ impl Session {
         };
         let outcome = {
             let mut guard = transaction.lock().await;
-            let txn = guard.as_mut().ok_or_else(|| SqlError::internal("the transaction has ended"))?;
+            let txn = open(&mut guard)?;
             ddl::execute(change, txn, context).await?
         };
         outcome.notices.iter().for_each(|notice| self.notice(notice.clone()));
@@ -295,7 +301,7 @@ impl Session {
         let (branch, database) = (self.branch.clone(), self.database);
         let transaction = self.transaction();
         let mut guard = transaction.lock().await;
-        let txn = guard.as_mut().ok_or_else(|| SqlError::internal("the transaction has ended"))?;
+        let txn = open(&mut guard)?;
         txn.next_command();
         let catalog = branch.catalogs.load(txn, database).await?;
         drop(guard);
@@ -351,6 +357,9 @@ fn ddl_name(change: &Ddl) -> &'static str {
         Ddl::DropTable { .. } => "DROP TABLE",
         Ddl::Truncate { .. } => "TRUNCATE TABLE",
         Ddl::AlterTable { .. } => "ALTER TABLE",
+        Ddl::CreateRole(_) => "CREATE ROLE",
+        Ddl::AlterRole(_) => "ALTER ROLE",
+        Ddl::DropRole { .. } => "DROP ROLE",
         Ddl::Nothing { tag, .. } => tag,
     }
 }

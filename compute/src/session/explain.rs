@@ -17,10 +17,10 @@ impl Session {
         let row = self.plan_row(&bound, &lookup, &settings)?;
         let mut lines = match (&row, inner) {
             (Some(row), _) => {
-                let mut lines = row.describe();
-                if let Some(query) = row.derived_query() {
+                let mut lines = row.explain();
+                if let Some(query) = row.feed() {
                     let context = self.report_context(statement)?;
-                    let source = self.compute.parts().reports.explain(query.clone().into(), context).await?;
+                    let source = self.compute.parts().reports.explain(query.clone(), context).await?;
                     lines.extend(source.into_iter().map(|line| format!("  ->  {line}")));
                 }
                 lines

@@ -24,7 +24,7 @@ mod explain;
 mod prepared;
 mod rows;
 mod run;
-mod settings;
+pub mod settings;
 mod source;
 mod transaction;
 

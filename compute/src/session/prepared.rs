@@ -5,7 +5,8 @@ use super::{Session, rows};
 use crate::catalog::{DatabaseCatalog, SessionCatalog, TableDef};
 use crate::pgwire::message::{self, Bind, format_at};
 use crate::pgwire::writer::Writer;
-use crate::sql::bound::{Bound, BoundStatement, OutputColumn, PreparedStatement, SettingStatement};
+use crate::row_exec::expr::{Env, Scope, compile};
+use crate::sql::bound::{Bound, BoundStatement, Expr, OutputColumn, PreparedStatement, SettingStatement};
 use crate::sql::{self, BindContext, CatalogLookup, ParsedStatement};
 use crate::{SqlError, SqlResult};
 use parking_lot::Mutex;
@@ -205,6 +206,32 @@ impl Session {
             };
             SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
         })
+    }
+
+    /// EXECUTE: the statement of a name, and its parameters. A value of another type is converted
+    /// through its text form.
+    pub(super) async fn execute_arguments(&mut self, name: &str, args: &[Expr]) -> SqlResult<(Arc<Prepared>, Arc<[Datum]>)> {
+        let prepared = self.prepared(name)?;
+        let types = prepared.plan.lock().bound.params.clone();
+        if types.len() != args.len() {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                format!("wrong number of parameters for prepared statement \"{name}\""),
+            )
+            .detail(format!("Expected {} parameters but got {}.", types.len(), args.len())));
+        }
+        let catalog = self.statement_catalog().await?;
+        let context = self.eval_context(&catalog);
+        let value = |(arg, ty): (&Expr, &PgType)| {
+            let value = compile(arg, &Scope::new())?.eval(&Env::new(&[], &[], &context))?;
+            if arg.ty.oid == ty.oid || value.is_null() {
+                return Ok(value);
+            }
+            let text = text::output_string(&value, arg.ty, context.settings()).unwrap_or_default();
+            Ok(text::input(&text, *ty, context.settings())?)
+        };
+        let params = args.iter().zip(&types).map(value).collect::<SqlResult<Arc<[Datum]>>>()?;
+        Ok((prepared, params))
     }
 
     fn portal(&self, name: &str) -> SqlResult<&Portal> {

@@ -1,6 +1,7 @@
 //! Rows on the wire.
 
 use crate::SqlResult;
+use crate::catalog::builtin;
 use crate::pgwire::message::format_at;
 use crate::pgwire::writer::{Field, Writer};
 use crate::sql::bound::OutputColumn;
@@ -18,7 +19,7 @@ pub(super) fn write_description(output: &[OutputColumn], formats: &[u8], writer:
             table,
             attnum,
             ty: wire_type(column.ty.oid),
-            type_len: column.ty.oid.type_len(),
+            type_len: builtin::type_by_oid(column.ty.oid).map_or(-1, |entry| entry.len),
             typmod: column.ty.typmod,
             format: format_at(formats, index),
         }

@@ -97,13 +97,13 @@ static DEFINITIONS: &[Definition] = &[
     define("xmloption", "content", Kind::NoEffect, false),
 ];
 
+fn definition(name: &str) -> Option<&'static Definition> {
+    DEFINITIONS.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
+}
+
 /// The names of all settings, in PostgreSQL's spelling.
 pub fn names() -> impl Iterator<Item = &'static str> {
     DEFINITIONS.iter().map(|definition| definition.name)
-}
-
-fn definition(name: &str) -> Option<&'static Definition> {
-    DEFINITIONS.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
 }
 
 /// Values by the setting's spelling in [`DEFINITIONS`], or by lower-case name for `class.name` ones.

@@ -8,8 +8,8 @@ use super::transaction::SharedTxn;
 use crate::catalog::{DatabaseCatalog, TableKind, system};
 use crate::functions::EvalContext;
 use crate::report::{BoundOp, ColumnBound, RowStream, Rows, ScanSpec, TableSource};
-use crate::row_exec::storage::{TableCodec, fetch_external};
-use crate::row_exec::Stop;
+use crate::row_exec::storage::fetch_external;
+use crate::row_exec::{Stop, TableCodec};
 use crate::txn::{RangeNext, RangeRead, RowBatch, Txn, Visibility};
 use crate::{SqlError, SqlResult};
 use async_trait::async_trait;
@@ -85,8 +85,8 @@ impl RowStream for TableScan {
                     self.done = true;
                     break;
                 }
-                let (key, row) = self.batch.get(index);
-                rows.push(decode(txn, &self.codec, key, &row.value, &self.columns).await?);
+                let (key, value) = (self.batch.key(index), &self.batch.row(index).value);
+                rows.push(decode(txn, &self.codec, key, value, &self.columns).await?);
             }
         }
         if let Some(left) = &mut self.left {
