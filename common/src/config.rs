@@ -139,7 +139,7 @@ sections! {
     /// Logs and files of this process.
     node: NodeConfig {
         data_dir: PathBuf = PathBuf::from("data"), "Folder of the log, the local caches and, by default, the object store. A relative path is relative to this file.";
-        log_level: String = "info".to_string(), "error, warn, info, debug, trace, or a filter such as \"info,shardforge_pageserver=debug\".";
+        log_level: String = "info,openraft=warn".to_string(), "error, warn, info, debug, trace, or a filter such as \"info,shardforge_pageserver=debug\".";
         log_format: LogFormat = LogFormat::Text, "text or json.";
     }
     /// Where durable state lives.

@@ -85,7 +85,9 @@ impl Compute {
             return Ok(branch.clone());
         }
         let (wal, pages) = (self.parts.wal.clone(), self.parts.pages.clone());
-        let branch = Branch::open(info.id, self.parts.branch.clone(), wal, pages, self.parts.disk.clone()).await?;
+        let shards = info.shards.iter().map(|shard| shard.slots).collect();
+        let config = BranchConfig { shards, ..self.parts.branch.clone() };
+        let branch = Branch::open(info.id, config, wal, pages, self.parts.disk.clone()).await?;
         bootstrap::ensure(&branch).await?;
         let opened =
             Arc::new(OpenBranch {

