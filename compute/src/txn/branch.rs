@@ -197,9 +197,14 @@ impl Branch {
         Ok(())
     }
 
-    async fn resubscribe(self: &Arc<Self>) -> Result<()> {
+    async fn resubscribe(self: &Arc<Self>, ended: &Error) -> Result<()> {
         let from = self.cache.restart_feed();
-        match self.subscribe(from) {
+        // Where the archive had to be asked first, it is the feed that says so.
+        let subscribed = match ended.kind() {
+            ErrorKind::NotFound => Err(ended.clone()),
+            _ => self.subscribe(from),
+        };
+        match subscribed {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // The log has moved on without us: what we hold is of the past.
                 let status = self.wal.branch_status(self.id).await?;
@@ -294,8 +299,9 @@ async fn background(branch: Weak<Branch>, cache: Arc<BranchCache>) {
         tick = BACKGROUND_TICK;
         if let Some(reason) = cache.feed_ended() {
             tracing::info!(branch = %branch.id, %reason, "subscribing to the feed again");
-            match branch.resubscribe().await {
-                Ok(()) => failing = Duration::ZERO,
+            match branch.resubscribe(&reason).await {
+                // A feed that ends as soon as it begins is not asked for without a pause.
+                Ok(()) => failing = backoff(Duration::ZERO).await,
                 Err(error) => {
                     tracing::warn!(branch = %branch.id, %error, "no feed");
                     failing += backoff(failing).await;

@@ -106,10 +106,15 @@ impl MemoryWal {
         }
     }
 
-    /// Ends every feed.
+    /// Ends every feed, as a leader that goes away does.
     pub fn break_feeds(&self) {
+        self.end_feeds(&Error::retry("the feed was broken on purpose"));
+    }
+
+    /// Ends every feed for a reason.
+    pub fn end_feeds(&self, reason: &Error) {
         let sinks = std::mem::take(&mut self.state.lock().sinks);
-        sinks.iter().for_each(|(_, sink)| sink.end(Error::retry("the feed was broken on purpose")));
+        sinks.iter().for_each(|(_, sink)| sink.end(reason.clone()));
     }
 
     /// Commits without checks.

@@ -279,6 +279,23 @@ async fn a_broken_feed_is_subscribed_to_again() {
 }
 
 #[tokio::test]
+async fn a_feed_that_the_log_can_no_longer_continue_starts_empty() {
+    let world = World::new().await;
+    let mut txn = world.b.begin(IsolationLevel::ReadCommitted);
+    txn.begin_statement().await.unwrap();
+    txn.insert(key_of("k"), Bytes::from_static(b"1"), Checked::Yes).unwrap();
+    let lsn = txn.commit().await.unwrap().lsn;
+    world.wal.end_feeds(&shardforge_common::Error::not_found("trimmed on purpose"));
+    while world.a.cache().floor() < lsn {
+        shardforge_common::task::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    let mut txn = world.a.begin(IsolationLevel::ReadCommitted);
+    txn.begin_statement().await.unwrap();
+    let row = drive(&mut txn, |txn| txn.get(&key_of("k"), Visibility::Statement)).await.unwrap();
+    assert_eq!(row.unwrap().value, b"1"[..]);
+}
+
+#[tokio::test]
 async fn a_reader_keeps_what_it_saw_when_its_transaction_goes_on() {
     let world = World::new().await;
     let mut txn = world.a.begin(IsolationLevel::ReadCommitted);
