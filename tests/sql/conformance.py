@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes conformance.txt: what a real PostgreSQL 15 says to each line of conformance.sql.
+"""Writes NAME.txt from NAME.sql, for conformance and clients: what a real PostgreSQL 15 says to each line.
 
     conformance.py PORT [USER [DATABASE]]
 
 The server must be PostgreSQL 15 with trust on loopback, and empty. Lines that begin with `@` set
-tables up; `#` begins a comment. Each other line is one statement, which is parsed, described, and, when
+tables up; `#` begins a comment; `?` marks a statement that is described and never run. Each other line is one statement, which is parsed, described, and, when
 it has no parameters, run. The answer follows it, indented:
 
     params integer, text         the types of $1, $2, ...
@@ -74,9 +74,10 @@ def main():
         if (oid, typmod) not in names:
             names[oid, typmod] = next(server.simple(f"select format_type({oid}, {typmod})"))[0]
         return names[oid, typmod]
-    def answer(sql):
+    def answer(sql, describe_only):
         params, columns, out = [], None, []
         def run(described):
+            if describe_only: return False
             for kind, body in described:
                 if kind == b"t" and struct.unpack("!h", body[:2])[0]: return False
             return True
@@ -102,13 +103,14 @@ def main():
         if columns is not None: head.append("columns " + ", ".join(f"{l} {name(o, t)}" for l, o, t in columns))
         return head + out
     list(server.simple("set timezone = 'UTC'"))
-    with open(os.path.join(here, "conformance.txt"), "w") as out:
-        out.write("# Made by conformance.py from conformance.sql with PostgreSQL 15; do not edit.\n")
-        for line in open(os.path.join(here, "conformance.sql")):
-            line = line.rstrip("\n")
-            if not line or line.startswith("#"): continue
-            out.write(line + "\n")
-            if line.startswith("@"): list(server.simple(line[1:])); continue
-            for text in answer(line): out.write("    " + text + "\n")
+    for script in ("conformance", "clients"):
+        with open(os.path.join(here, script + ".txt"), "w") as out:
+            out.write(f"# Made by conformance.py from {script}.sql with PostgreSQL 15; do not edit.\n")
+            for line in open(os.path.join(here, script + ".sql")):
+                line = line.rstrip("\n")
+                if not line or line.startswith("#"): continue
+                out.write(line + "\n")
+                if line.startswith("@"): list(server.simple(line[1:])); continue
+                for text in answer(line.removeprefix("?"), line.startswith("?")): out.write("    " + text + "\n")
 
 main()

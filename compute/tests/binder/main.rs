@@ -9,6 +9,7 @@ use shardforge_compute::sql::{BindContext, bind, parse};
 use shardforge_types::Settings;
 
 const CONFORMANCE: &str = include_str!("../../../tests/sql/conformance.txt");
+const CLIENTS: &str = include_str!("../../../tests/sql/clients.txt");
 
 fn bind_one(text: &str, catalog: &TestCatalog) -> SqlResult<Bound> {
     let settings = Settings::default();
@@ -59,16 +60,17 @@ const KNOWN: &[(&str, &str)] = &[(
     "PostgreSQL looks for the index when it plans, we when we bind",
 )];
 
-#[test]
-fn types_states_and_positions_are_those_of_postgresql() {
+/// Compares the binder's answers with PostgreSQL's to each statement of a file.
+fn compare(script: &str, at_least: usize) {
     let mut catalog = TestCatalog::new();
-    let mut lines = CONFORMANCE.lines().filter(|line| !line.starts_with('#')).peekable();
+    let mut lines = script.lines().filter(|line| !line.starts_with('#')).peekable();
     let (mut failures, mut count) = (Vec::new(), 0);
     while let Some(statement) = lines.next() {
         if let Some(setup) = statement.strip_prefix('@') {
             catalog.run(setup).unwrap();
             continue;
         }
+        let statement = statement.strip_prefix('?').unwrap_or(statement);
         let mut expected = Vec::new();
         while let Some(line) = lines.next_if(|line| line.starts_with("    ")) {
             expected.push(line.trim_start());
@@ -87,8 +89,18 @@ fn types_states_and_positions_are_those_of_postgresql() {
             failures.push(format!("{statement}\n  wanted {wanted:?}\n  found  {found:?} {message}"));
         }
     }
-    assert!(count > 400, "{count} statements");
+    assert!(count >= at_least, "{count} statements");
     assert!(failures.is_empty(), "{} of {count} differ:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn types_states_and_positions_are_those_of_postgresql() {
+    compare(CONFORMANCE, 430);
+}
+
+#[test]
+fn what_clients_ask_of_the_catalogs_binds_with_postgresqls_types() {
+    compare(CLIENTS, 60);
 }
 
 #[test]

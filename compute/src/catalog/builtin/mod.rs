@@ -21,4 +21,4 @@ pub use casts::{CastContext, CastEntry, CastMethod, cast, casts_from, is_binary_
 pub use operators::{OperatorEntry, Ordering, operator, operator_by_oid, operators, ordering};
 pub use procs::{AggregateEntry, ProcEntry, aggregate, proc, procs_by_name};
 pub use rows::{CatalogRows, catalogs, rows};
-pub use types::{TypeEntry, base_type, type_by_name, type_by_oid, types};
+pub use types::{TypeEntry, base_type, domain_base, type_by_name, type_by_oid, types};

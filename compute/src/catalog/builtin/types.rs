@@ -1,7 +1,7 @@
 //! `pg_type`.
 
 use super::rows;
-use shardforge_types::Oid;
+use shardforge_types::{Oid, PgType};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -123,6 +123,14 @@ pub fn base_type(mut oid: Oid) -> Oid {
         oid = entry.base;
     }
     oid
+}
+
+/// The type that a domain stands for, with the modifier the domain gives it; any other type is its own.
+pub fn domain_base(mut ty: PgType) -> PgType {
+    while let Some(entry) = type_by_oid(ty.oid).filter(|entry| entry.kind == b'd') {
+        ty = PgType::with_typmod(entry.base, entry.typmod);
+    }
+    ty
 }
 
 pub(super) fn oid(field: &str) -> Oid {

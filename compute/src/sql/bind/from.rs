@@ -6,6 +6,7 @@ use super::scope::{Item, Scope, ScopeCol, ScopeTable};
 use super::types::type_name;
 use super::{Binder, walk};
 use crate::catalog::TableDef;
+use crate::catalog::builtin::domain_base;
 use crate::sql::ast::{
     Alias, FuncCall, Ident, JoinCondition, JoinRef, Loc, ObjectName, OpName, TableRef, TypeName,
 };
@@ -124,10 +125,12 @@ impl Binder<'_> {
         let mut names = Vec::new();
         for (position, column) in table.visible_columns() {
             let id = self.new_col();
-            cols.push((ColDef { id, ty: column.ty, name: column.name.clone() }, position));
+            // Values of a domain are values of its base type: nobody above sees the domain.
+            let ty = domain_base(column.ty);
+            cols.push((ColDef { id, ty, name: column.name.clone() }, position));
             names.push(ScopeCol {
                 name: column.name.clone(),
-                expr: Expr::col(id, column.ty),
+                expr: Expr::col(id, ty),
                 origin: Some((table.oid, column.attnum)),
             });
         }
