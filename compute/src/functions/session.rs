@@ -3,7 +3,7 @@
 use super::args::{TimestampTz, body};
 use super::call::{Call, ScalarFunction, stable, volatile};
 use crate::{SqlError, SqlResult};
-use shardforge_types::{Datum, Numeric, Oid, SqlState, oids};
+use shardforge_types::{Datum, Numeric, SqlState, oids};
 
 /// What `server_version` says, and so what clients believe.
 const SERVER_VERSION: &str = "15.10";
@@ -45,15 +45,6 @@ fn current_schemas(call: &Call<'_>, implicit: bool) -> Datum {
 
 /// PostgreSQL's number of UTF8.
 const UTF8: i32 = 6;
-
-fn encoding_name(encoding: i32) -> &'static str {
-    match encoding {
-        0 => "SQL_ASCII",
-        UTF8 => "UTF8",
-        8 => "LATIN1",
-        _ => "",
-    }
-}
 
 fn encoding_number(name: &str) -> i32 {
     match name.replace(['-', '_'], "").to_ascii_uppercase().as_str() {
@@ -136,14 +127,10 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     volatile(2078, "set_config", set_config).non_strict(),
     stable(810, "pg_client_encoding", body!(|| "UTF8")),
     stable(1039, "getdatabaseencoding", body!(|| "UTF8")),
-    stable(1597, "pg_encoding_to_char", body!(|encoding: i32| encoding_name(encoding))),
     stable(1264, "pg_char_to_encoding", body!(|name: &str| encoding_number(name))),
-    volatile(3810, "pg_is_in_recovery", body!(|| false)),
     stable(2560, "pg_postmaster_start_time", body!(call || TimestampTz(call.context.statement_time))),
     stable(2034, "pg_conf_load_time", body!(call || TimestampTz(call.context.statement_time))),
     volatile(3432, "gen_random_uuid", body!(call || uuid(call))),
-    stable(2854, "pg_my_temp_schema", body!(|| Oid::INVALID)),
-    stable(2855, "pg_is_other_temp_schema", body!(|_schema: Oid| false)),
     super::call::strict(2288, "pg_size_pretty", body!(|bytes: i64| size_pretty(bytes.into()))),
     super::call::strict(3166, "pg_size_pretty", body!(|bytes: &Numeric| size_pretty_numeric(bytes))),
     super::call::strict(3334, "pg_size_bytes", body!(|text: &str| size_bytes(text))),
