@@ -60,7 +60,12 @@ fn format_type(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
     if *oid == Oid::INVALID {
         return Ok(Datum::text("-"));
     }
-    let typmod = if let Datum::Int4(typmod) = typmod { *typmod } else { -1 };
+    let typmod = match typmod {
+        Datum::Int4(typmod) => *typmod,
+        // Without a modifier, not even an absent one, SQL's word is meant.
+        _ if *oid == oids::BPCHAR => return Ok(Datum::text("character")),
+        _ => -1,
+    };
     Ok(Datum::text(type_text(PgType::with_typmod(*oid, typmod), call.context)))
 }
 

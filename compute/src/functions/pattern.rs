@@ -80,7 +80,7 @@ pub(crate) fn like(subject: &str, pattern: &str) -> SqlResult<bool> {
 }
 
 fn ilike(subject: &str, pattern: &str) -> SqlResult<bool> {
-    like(&subject.to_lowercase(), &pattern.to_lowercase())
+    like(&super::text::lower(subject), &super::text::lower(pattern))
 }
 
 /// `pattern` with `escape` in the place of the backslash; an empty one means that there is none.

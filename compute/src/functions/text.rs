@@ -91,11 +91,7 @@ fn initcap(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut inside = false;
     for c in text.chars() {
-        if inside {
-            out.extend(c.to_lowercase());
-        } else {
-            out.extend(c.to_uppercase());
-        }
+        out.push(if inside { one(c, c.to_lowercase()) } else { one(c, c.to_uppercase()) });
         inside = c.is_alphanumeric();
     }
     out
@@ -265,6 +261,19 @@ fn unistr(text: &str) -> SqlResult<String> {
     Ok(out)
 }
 
+/// A character in the other case, when that is one character: PostgreSQL never changes a text's length.
+fn one(c: char, mut cased: impl ExactSizeIterator<Item = char>) -> char {
+    if cased.len() == 1 { cased.next().unwrap_or(c) } else { c }
+}
+
+pub(super) fn upper(text: &str) -> String {
+    text.chars().map(|c| one(c, c.to_uppercase())).collect()
+}
+
+pub(super) fn lower(text: &str) -> String {
+    text.chars().map(|c| one(c, c.to_lowercase())).collect()
+}
+
 /// The functions of this file.
 pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     strict(1257, "textlen", body!(|a: &str| char_count(a))),
@@ -282,8 +291,8 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     strict(2004, "anytextcat", concat_any).with(Volatility::Stable),
     stable(3058, "concat", concat_all).non_strict(),
     stable(3059, "concat_ws", concat_ws).non_strict(),
-    strict(870, "lower", body!(|a: &str| a.to_lowercase())),
-    strict(871, "upper", body!(|a: &str| a.to_uppercase())),
+    strict(870, "lower", body!(|a: &str| lower(a))),
+    strict(871, "upper", body!(|a: &str| upper(a))),
     strict(872, "initcap", body!(|a: &str| initcap(a))),
     strict(873, "lpad", body!(|a: &str, n: i32, fill: &str| pad(a, n, fill, true))),
     strict(879, "lpad", body!(|a: &str, n: i32| pad(a, n, " ", true))),

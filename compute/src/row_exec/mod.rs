@@ -31,6 +31,8 @@ mod query;
 mod statement;
 mod stop;
 pub mod storage;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use execution::{ExecEnv, Execution};

@@ -106,7 +106,8 @@ fn plain_text_form(ty: PgType) -> bool {
 fn node(expr: &Expr, scope: &Scope) -> SqlResult<Node> {
     let mut foldable = true;
     let node = match &expr.kind {
-        ExprKind::Const(datum) => return Ok(Node::Const(datum.clone())),
+        // A literal may stand under a binary-compatible type: an integer as an object's number.
+        ExprKind::Const(datum) => return Ok(Node::Const(crate::functions::relabel(datum.clone(), expr.ty))),
         ExprKind::Param(n) => return Ok(Node::Param((*n).into())),
         ExprKind::Col(id) => {
             let slot = scope.slot(*id);

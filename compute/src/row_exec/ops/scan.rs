@@ -6,10 +6,12 @@ use crate::row_exec::access::{Access, KeyRange};
 use crate::row_exec::expr::Evaluator;
 use crate::row_exec::stop::Step;
 use crate::row_exec::storage::{TableCodec, fetch_external};
-use crate::txn::{LockGrant, LockMode, LockWait, RangeNext, RangeRead, RowBatch, Visibility};
+use crate::txn::{
+    Interrupt, LockGrant, LockMode, LockWait, RangeNext, RangeRead, RowBatch, TxnErrorKind, Visibility,
+};
 use crate::{SqlError, SqlResult};
 use bytes::Bytes;
-use shardforge_types::Datum;
+use shardforge_types::{Datum, SqlState};
 use std::sync::Arc;
 
 /// A lock taken on each row that passes.
@@ -114,9 +116,15 @@ impl ScanState {
     fn lock(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>) -> Step<bool> {
         let Some(lock) = plan.lock else { return Ok(true) };
         let wait = if lock.wait == LockWait::Forever { env.lock_wait } else { lock.wait };
-        match env.txn.lock_row(&self.key, lock.mode, wait)? {
-            LockGrant::Skipped => return Ok(false),
-            LockGrant::Granted | LockGrant::Held => {}
+        match env.txn.lock_row(&self.key, lock.mode, wait) {
+            Ok(LockGrant::Skipped) => return Ok(false),
+            Ok(LockGrant::Granted | LockGrant::Held) => {}
+            Err(Interrupt::Error(error)) if error.kind() == TxnErrorKind::LockNotAvailable => {
+                let table = &plan.codec.table().name;
+                let message = format!("could not obtain lock on row in relation \"{table}\"");
+                return Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, message).into());
+            }
+            Err(other) => return Err(other.into()),
         }
         if !lock.explicit {
             return Ok(true);
