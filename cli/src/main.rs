@@ -4,6 +4,7 @@
 //! print goes through [`output`].
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program prints")]
+#![allow(clippy::disallowed_methods, reason = "the program is where the seams meet the operating system")]
 
 mod commands;
 mod embedded;

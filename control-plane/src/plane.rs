@@ -85,7 +85,7 @@ impl ControlPlane {
             match self.journal.publish(number + 1, &state.to_json()).await {
                 Ok(Published::Counted) => {
                     *self.known.lock() = (number + 1, Arc::new(state));
-                    if number % KEPT_ENTRIES as u64 == 0
+                    if number.is_multiple_of(KEPT_ENTRIES as u64)
                         && let Err(error) = self.journal.clean_up(KEPT_ENTRIES).await
                     {
                         tracing::warn!(%error, "could not remove old entries of the control-plane journal");
@@ -143,7 +143,7 @@ mod tests {
     use shardforge_store::LocalFolder;
 
     fn store(dir: &std::path::Path) -> Arc<dyn ObjectStore> {
-        Arc::new(LocalFolder::open(Arc::new(RealDisk::default()), dir).unwrap())
+        Arc::new(LocalFolder::open(Arc::new(RealDisk), dir).unwrap())
     }
 
     async fn plane(dir: &std::path::Path, seed: u64) -> Arc<ControlPlane> {
