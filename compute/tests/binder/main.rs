@@ -1,10 +1,13 @@
 //! The binder against what a real PostgreSQL 15 says, and scripts of bound trees.
 
+#![allow(clippy::unwrap_used)] // a test fails by it
+
 mod catalog;
 
 use catalog::{TestCatalog, shown};
 use shardforge_compute::SqlResult;
 use shardforge_compute::sql::bound::{Bound, BoundStatement, Ddl, OutputColumn};
+use shardforge_compute::sql::explain_bound::explain_bound;
 use shardforge_compute::sql::{BindContext, bind, parse};
 use shardforge_types::Settings;
 
@@ -135,4 +138,33 @@ fn if_exists_passes_over() {
     assert!(
         matches!(bound.statement, BoundStatement::Ddl(Ddl::DropTable { missing, .. }) if missing == ["nosuch"])
     );
+}
+
+/// Runs scripts of `> statement` lines, answering each with its bound tree.
+struct Trees(TestCatalog);
+
+impl goldenscript::Runner for Trees {
+    type Command = goldenscript::Command;
+
+    fn run(
+        &mut self,
+        command: &goldenscript::Command,
+        _: &goldenscript::Context,
+    ) -> Result<String, Box<dyn std::error::Error>> {
+        let text = command.name.as_str();
+        Ok(match bind_one(text, &self.0) {
+            Ok(bound) => {
+                if !text.starts_with("create table v") {
+                    self.0.run(text)?;
+                }
+                explain_bound(&bound)
+            }
+            Err(error) => format!("{}\n", shown(&error)),
+        })
+    }
+}
+
+#[test]
+fn statements_become_these_trees() {
+    goldenscript::run(&mut Trees(TestCatalog::new()), "tests/binder/scripts/trees").unwrap();
 }

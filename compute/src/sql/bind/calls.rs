@@ -90,12 +90,12 @@ impl Binder<'_> {
         let loc = call.name.loc;
         let names: Vec<Option<&str>> =
             call.args.iter().map(|arg| arg.name.as_ref().map(|name| name.name.as_str())).collect();
-        if let Some(index) = names.iter().position(Option::is_some) {
-            if let Some(late) = names[index..].iter().position(Option::is_none) {
-                let at = call.args[index + late].value.start;
-                let message = "positional argument cannot follow named argument";
-                return Err(self.error(SqlState::SYNTAX_ERROR, message, at));
-            }
+        if let Some(index) = names.iter().position(Option::is_some)
+            && let Some(late) = names[index..].iter().position(Option::is_none)
+        {
+            let at = call.args[index + late].value.start;
+            let message = "positional argument cannot follow named argument";
+            return Err(self.error(SqlState::SYNTAX_ERROR, message, at));
         }
         let types: Vec<Oid> = args.iter().map(|arg| arg.ty.oid).collect();
         let found = match self.find_function(&call.name, &types, &names, call.variadic, loc)? {

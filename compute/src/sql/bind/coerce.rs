@@ -33,10 +33,11 @@ pub(super) fn pathway(target: Oid, source: Oid, context: CastContext) -> Option<
             CastMethod::InOut => Pathway::InOut,
         });
     }
-    if let (Some(to), Some(from)) = (element_type(target), element_type(source)) {
-        if !matches!(target, oids::OIDVECTOR | oids::INT2VECTOR) && pathway(to, from, context).is_some() {
-            return Some(Pathway::Array);
-        }
+    if let (Some(to), Some(from)) = (element_type(target), element_type(source))
+        && !matches!(target, oids::OIDVECTOR | oids::INT2VECTOR)
+        && pathway(to, from, context).is_some()
+    {
+        return Some(Pathway::Array);
     }
     let into_text = context >= CastContext::Assignment && category(target).0 == b'S';
     let out_of_text = context >= CastContext::Explicit && category(source).0 == b'S';

@@ -258,10 +258,9 @@ impl Binder<'_> {
         let extra = source.output.get(targets.len()).map(|column| column.id);
         let extra = extra.and_then(|id| super::setop::output_position(&source.rel, id));
         self.check_width(source.output.len(), targets, given, insert, extra)?;
-        for index in 0..source.output.len() {
+        for (index, position) in targets.iter().enumerate().take(source.output.len()) {
             if source.output[index].ty.oid == oids::UNKNOWN {
-                let target = table.columns[targets[index]].ty;
-                self.retype_output(&mut source, index, target)?;
+                self.retype_output(&mut source, index, table.columns[*position].ty)?;
             }
         }
         let positions: Vec<usize> = table.visible_columns().map(|(position, _)| position).collect();

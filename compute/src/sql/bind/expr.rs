@@ -28,10 +28,9 @@ impl Binder<'_> {
         | Ast::ArrayQuery(_)
         | Ast::InQuery { .. }
         | Ast::OpQuery { .. } = ast.kind
+            && let Some(message) = self.level.clause.forbids_queries()
         {
-            if let Some(message) = self.level.clause.forbids_queries() {
-                return Err(self.error(SqlState::FEATURE_NOT_SUPPORTED, message, loc));
-            }
+            return Err(self.error(SqlState::FEATURE_NOT_SUPPORTED, message, loc));
         }
         match &ast.kind {
             Ast::Null => constant(Datum::Null, PgType::UNKNOWN),

@@ -50,10 +50,10 @@ impl Binder<'_> {
         if let Some(found) = candidates.iter().find(|candidate| given(candidate) == types) {
             return Ok(Callee::Function(found.clone()));
         }
-        if let ([source], [None], false) = (types, arg_names, variadic) {
-            if let Some(target) = self.cast_by_name(name, *source) {
-                return Ok(Callee::Cast(target));
-            }
+        if let ([source], [None], false) = (types, arg_names, variadic)
+            && let Some(target) = self.cast_by_name(name, *source)
+        {
+            return Ok(Callee::Cast(target));
         }
         // Candidates are compared by the arguments given alone.
         let trimmed = candidates

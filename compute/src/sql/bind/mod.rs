@@ -6,11 +6,13 @@
 //! that the same mistake is found first.
 
 mod aggregate;
+mod alter_table;
 mod array;
 mod calls;
 mod coerce;
 mod common;
 mod copy;
+mod create_table;
 mod ddl;
 mod dml;
 mod expr;

@@ -30,14 +30,14 @@ impl Binder<'_> {
         types: &[Oid],
         loc: Loc,
     ) -> SqlResult<&'static OperatorEntry> {
-        if let Some(schema) = &op.schema {
-            if schema != "pg_catalog" {
-                if self.ctx.catalog.schema(schema)?.is_none() {
-                    let message = format!("schema \"{schema}\" does not exist");
-                    return Err(self.error(SqlState::INVALID_SCHEMA_NAME, message, loc));
-                }
-                return Err(self.operator_error(op, types, loc, false));
+        if let Some(schema) = &op.schema
+            && schema != "pg_catalog"
+        {
+            if self.ctx.catalog.schema(schema)?.is_none() {
+                let message = format!("schema \"{schema}\" does not exist");
+                return Err(self.error(SqlState::INVALID_SCHEMA_NAME, message, loc));
             }
+            return Err(self.operator_error(op, types, loc, false));
         }
         let named = builtin::operators(&op.name);
         if let Some(entry) = exact(named, types) {

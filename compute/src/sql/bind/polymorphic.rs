@@ -99,13 +99,13 @@ fn meaning(actual: &[Oid], declared: &[Oid]) -> Result<Meaning, (SqlState, Strin
             _ => {}
         }
     }
-    if let Some(range) = out.range {
-        if type_by_oid(range).is_none_or(|entry| !matches!(entry.kind, b'r' | b'm')) {
-            return Err(mismatch(format!(
-                "argument declared anyrange is not a range type but type {}",
-                type_name(range)
-            )));
-        }
+    if let Some(range) = out.range
+        && type_by_oid(range).is_none_or(|entry| !matches!(entry.kind, b'r' | b'm'))
+    {
+        return Err(mismatch(format!(
+            "argument declared anyrange is not a range type but type {}",
+            type_name(range)
+        )));
     }
     if let Some(array) = out.array {
         let Some(element) = is_array_or_vector(array) else {
@@ -130,21 +130,18 @@ fn meaning(actual: &[Oid], declared: &[Oid]) -> Result<Meaning, (SqlState, Strin
             out.element = Some(oids::ANYELEMENT);
         }
     }
-    if let (true, Some(element)) = (enumeration, out.element) {
-        if type_by_oid(element).is_none_or(|entry| entry.kind != b'e') {
-            return Err(mismatch(format!(
-                "type matched to anyenum is not an enum type: {}",
-                type_name(element)
-            )));
-        }
+    if let (true, Some(element)) = (enumeration, out.element)
+        && type_by_oid(element).is_none_or(|entry| entry.kind != b'e')
+    {
+        return Err(mismatch(format!("type matched to anyenum is not an enum type: {}", type_name(element))));
     }
-    if let (true, Some(element)) = (nonarray, out.element) {
-        if element_type(element).is_some() {
-            return Err(mismatch(format!(
-                "type matched to anynonarray is an array type: {}",
-                type_name(element)
-            )));
-        }
+    if let (true, Some(element)) = (nonarray, out.element)
+        && element_type(element).is_some()
+    {
+        return Err(mismatch(format!(
+            "type matched to anynonarray is an array type: {}",
+            type_name(element)
+        )));
     }
     if has_compatible {
         let common = if compatible.is_empty() { Some(oids::TEXT) } else { common_type_of(&compatible) };

@@ -189,11 +189,11 @@ impl Binder<'_> {
 
     /// A collation that compares by bytes, as ours do; others are refused.
     pub(super) fn check_collation(&self, name: &crate::sql::ast::ObjectName, loc: Loc) -> SqlResult<()> {
-        if let Some(schema) = name.schema().filter(|schema| *schema != "pg_catalog") {
-            if self.ctx.catalog.schema(schema)?.is_none() {
-                let message = format!("schema \"{schema}\" does not exist");
-                return Err(self.error(SqlState::INVALID_SCHEMA_NAME, message, loc));
-            }
+        if let Some(schema) = name.schema().filter(|schema| *schema != "pg_catalog")
+            && self.ctx.catalog.schema(schema)?.is_none()
+        {
+            let message = format!("schema \"{schema}\" does not exist");
+            return Err(self.error(SqlState::INVALID_SCHEMA_NAME, message, loc));
         }
         match name.name() {
             "C" | "POSIX" | "default" | "C.UTF-8" | "C.utf8" | "ucs_basic" => Ok(()),

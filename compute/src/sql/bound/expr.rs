@@ -24,7 +24,8 @@ pub enum ExprKind {
     /// A column of a relation, of this query or of an outer one.
     Col(ColId),
     /// A function or operator, by its `pg_proc` OID. Length coercions such as `varchar(varchar,
-    /// int4, bool)` are calls too. A variadic call has its last arguments gathered in an array.
+    /// int4, bool)` are calls too. A variadic call has its last arguments gathered in an array, but those of
+    /// `VARIADIC "any"` (`concat`, `format`), whose types differ, stand one by one.
     Call {
         /// `pg_proc.oid`.
         func: Oid,

@@ -237,14 +237,15 @@ impl Parser<'_> {
     /// `name(...)`: a call, or with a string behind it a literal of a type with modifiers.
     pub(super) fn call_or_typed_literal(&mut self, parts: Vec<String>, loc: Loc) -> SqlResult<Expr> {
         let call = self.call(ObjectName { parts, loc })?;
-        if let (TokenKind::Str(text), None, false) = (self.kind(), &call.over, call.star || call.distinct) {
-            if call.filter.is_none() && call.within_group.is_empty() {
-                let arg = Box::new(leaf(ExprKind::Str(text.to_string()), self.loc()));
-                self.advance();
-                let mods = call.args.into_iter().map(|arg| arg.value).collect();
-                let ty = self.named_type(call.name.parts, mods, loc);
-                return Ok(leaf(ExprKind::Cast { arg, ty }, loc));
-            }
+        if let (TokenKind::Str(text), None, false) = (self.kind(), &call.over, call.star || call.distinct)
+            && call.filter.is_none()
+            && call.within_group.is_empty()
+        {
+            let arg = Box::new(leaf(ExprKind::Str(text.to_string()), self.loc()));
+            self.advance();
+            let mods = call.args.into_iter().map(|arg| arg.value).collect();
+            let ty = self.named_type(call.name.parts, mods, loc);
+            return Ok(leaf(ExprKind::Cast { arg, ty }, loc));
         }
         let expr = leaf(ExprKind::Func(Box::new(call)), loc);
         self.indirection(expr)

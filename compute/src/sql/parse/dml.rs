@@ -111,14 +111,10 @@ impl Parser<'_> {
 
     /// The alias of a written table: SET is not one.
     fn target_alias(&mut self) -> SqlResult<Option<Alias>> {
-        let name = if self.accept_kw("as") {
-            self.col_id()?
-        } else if self.is_col_id() && !self.is_kw("set") {
-            self.col_id()?
-        } else {
+        if !self.accept_kw("as") && (!self.is_col_id() || self.is_kw("set")) {
             return Ok(None);
-        };
-        Ok(Some(Alias { name, columns: Vec::new() }))
+        }
+        Ok(Some(Alias { name: self.col_id()?, columns: Vec::new() }))
     }
 
     fn update(&mut self, with: Option<With>) -> SqlResult<Statement> {

@@ -8,6 +8,7 @@ mod call;
 mod ddl;
 mod dml;
 mod expr;
+mod primary;
 mod query;
 mod table;
 mod types;

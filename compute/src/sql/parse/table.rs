@@ -5,6 +5,9 @@ use crate::SqlResult;
 use crate::sql::ast::{Alias, ExprKind, Ident, JoinCondition, JoinRef, TableRef, TypeName};
 use crate::sql::bound::JoinKind;
 
+/// Columns of a function that returns records, with their types.
+type TypedColumns = Vec<(Ident, TypeName)>;
+
 impl Parser<'_> {
     /// One item of FROM, joins included.
     pub(super) fn table_ref(&mut self) -> SqlResult<TableRef> {
@@ -93,10 +96,8 @@ impl Parser<'_> {
             self.expect_char(b')')?;
             let alias = self.alias()?;
             match &mut inner {
-                TableRef::Join(join) => {
-                    if alias.is_some() {
-                        join.alias = alias;
-                    }
+                TableRef::Join(join) if alias.is_some() => {
+                    join.alias = alias;
                 }
                 _ if alias.is_some() => return Err(self.unexpected()),
                 _ => {}
@@ -176,19 +177,16 @@ impl Parser<'_> {
 
     /// `AS name (columns)`, `name (columns)`, or nothing.
     pub(super) fn alias(&mut self) -> SqlResult<Option<Alias>> {
-        let name = if self.accept_kw("as") {
-            self.col_id()?
-        } else if self.is_col_id() {
-            self.col_id()?
-        } else {
+        if !self.accept_kw("as") && !self.is_col_id() {
             return Ok(None);
-        };
+        }
+        let name = self.col_id()?;
         let columns = if self.is_char(b'(') { self.paren_list(Self::col_id)? } else { Vec::new() };
         Ok(Some(Alias { name, columns }))
     }
 
     /// The alias of a function, which may give its columns types.
-    fn function_alias(&mut self) -> SqlResult<(Option<Alias>, Vec<(Ident, TypeName)>)> {
+    fn function_alias(&mut self) -> SqlResult<(Option<Alias>, TypedColumns)> {
         let explicit = self.accept_kw("as");
         let name = if self.is_col_id() {
             Some(self.col_id()?)

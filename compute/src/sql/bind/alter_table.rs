@@ -1,0 +1,188 @@
+//! ALTER TABLE.
+
+use super::Binder;
+use super::create_table::object_name;
+use crate::catalog::TableDef;
+use crate::sql::ast::{AlterAction, ConstraintKind, Ident, ObjectName, TableConstraint};
+use crate::sql::bound::{AlterTableAction, Ddl};
+use crate::{SqlError, SqlResult};
+use shardforge_types::SqlState;
+use std::sync::Arc;
+
+impl Binder<'_> {
+    pub(super) fn alter_table(
+        &mut self,
+        name: &ObjectName,
+        if_exists: bool,
+        actions: &[AlterAction],
+    ) -> SqlResult<Ddl> {
+        let table = match self.lookup_table_if_exists(name)? {
+            Some(table) => self.own_table(name, table)?,
+            None if if_exists => {
+                let notice = format!("relation \"{}\" does not exist, skipping", name.name());
+                return Ok(Ddl::Nothing { tag: "ALTER TABLE", notice });
+            }
+            None => self.lookup_table(name)?,
+        };
+        let mut out = Vec::new();
+        let mut notices = Vec::new();
+        for action in actions {
+            self.alter_action(&table, action, &mut out, &mut notices)?;
+        }
+        if out.is_empty() {
+            return Ok(Ddl::Nothing { tag: "ALTER TABLE", notice: notices.join("; ") });
+        }
+        Ok(Ddl::AlterTable { table, actions: out })
+    }
+
+    fn alter_action(
+        &mut self,
+        table: &Arc<TableDef>,
+        action: &AlterAction,
+        out: &mut Vec<AlterTableAction>,
+        notices: &mut Vec<String>,
+    ) -> SqlResult<()> {
+        let position = |binder: &Self, name: &Ident| {
+            table.column(&name.name).ok_or_else(|| {
+                let mut error = binder.no_column(table, name);
+                error.fields_mut().position = None;
+                error
+            })
+        };
+        out.push(match action {
+            AlterAction::Unsupported(what) => return Err(SqlError::not_supported(what)),
+            AlterAction::SetOptions(options) => {
+                notices.extend(self.storage_notices(options)?);
+                return Ok(());
+            }
+            AlterAction::AddConstraint(constraint) => return self.add_to_table(table, constraint, out),
+            AlterAction::AddColumn { column, if_not_exists } => {
+                if table.column(&column.name.name).is_some() {
+                    let message = format!(
+                        "column \"{}\" of relation \"{}\" already exists",
+                        column.name.name, table.name
+                    );
+                    if *if_not_exists {
+                        notices.push(format!("{message}, skipping"));
+                        return Ok(());
+                    }
+                    return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+                }
+                for constraint in &column.constraints {
+                    let what = match &constraint.kind {
+                        ConstraintKind::PrimaryKey => "PRIMARY KEY",
+                        ConstraintKind::Unique { .. } => "UNIQUE",
+                        ConstraintKind::Check { .. } => "CHECK",
+                        ConstraintKind::Unsupported(what) => what,
+                        _ => continue,
+                    };
+                    return Err(
+                        self.unsupported(format!("ALTER TABLE ADD COLUMN with {what}"), constraint.loc)
+                    );
+                }
+                AlterTableAction::AddColumn(self.new_column(column)?)
+            }
+            AlterAction::DropColumn { name, if_exists, cascade: _ } => {
+                if *if_exists && table.column(&name.name).is_none() {
+                    notices.push(format!(
+                        "column \"{}\" of relation \"{}\" does not exist, skipping",
+                        name.name, table.name
+                    ));
+                    return Ok(());
+                }
+                AlterTableAction::DropColumn { column: position(self, name)? }
+            }
+            AlterAction::Rename(name) => {
+                if self.ctx.catalog.relation(Some(&table.schema_name), &name.name)?.is_some() {
+                    return Err(SqlError::new(
+                        SqlState::DUPLICATE_TABLE,
+                        format!("relation \"{}\" already exists", name.name),
+                    ));
+                }
+                AlterTableAction::Rename { name: name.name.clone() }
+            }
+            AlterAction::RenameColumn { from, to } => {
+                let column = table.column(&from.name).ok_or_else(|| {
+                    SqlError::new(
+                        SqlState::UNDEFINED_COLUMN,
+                        format!("column \"{}\" does not exist", from.name),
+                    )
+                })?;
+                if table.column(&to.name).is_some() {
+                    let message =
+                        format!("column \"{}\" of relation \"{}\" already exists", to.name, table.name);
+                    return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+                }
+                AlterTableAction::RenameColumn { column, name: to.name.clone() }
+            }
+            AlterAction::SetNotNull { column, not_null } => {
+                let column = position(self, column)?;
+                let in_key = table
+                    .primary_key
+                    .as_ref()
+                    .is_some_and(|key| key.keys.iter().any(|key| key.column == column));
+                if !not_null && in_key {
+                    let message = format!("column \"{}\" is in a primary key", table.columns[column].name);
+                    return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+                }
+                AlterTableAction::SetNotNull { column, not_null: *not_null }
+            }
+            AlterAction::SetDefault { column, default } => {
+                let column = position(self, column)?;
+                let def = &table.columns[column];
+                let default = match default {
+                    None => None,
+                    Some((expr, span)) => {
+                        self.default_value(expr, def.ty, &def.name)?;
+                        Some(self.span_text(span)).filter(|text| !text.eq_ignore_ascii_case("null"))
+                    }
+                };
+                AlterTableAction::SetDefault { column, default }
+            }
+        });
+        Ok(())
+    }
+
+    fn add_to_table(
+        &self,
+        table: &TableDef,
+        constraint: &TableConstraint,
+        out: &mut Vec<AlterTableAction>,
+    ) -> SqlResult<()> {
+        let what = match &constraint.kind {
+            ConstraintKind::PrimaryKey => {
+                let again = out.iter().any(|action| matches!(action, AlterTableAction::AddPrimaryKey { .. }));
+                if table.primary_key.is_some() || again {
+                    let message =
+                        format!("multiple primary keys for table \"{}\" are not allowed", table.name);
+                    return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+                }
+                let mut columns: Vec<usize> = Vec::new();
+                for name in &constraint.columns {
+                    let position = table.column(&name.name).ok_or_else(|| {
+                        let message =
+                            format!("column \"{}\" of relation \"{}\" does not exist", name.name, table.name);
+                        SqlError::new(SqlState::UNDEFINED_COLUMN, message)
+                    })?;
+                    if columns.contains(&position) {
+                        let message =
+                            format!("column \"{}\" appears twice in primary key constraint", name.name);
+                        return Err(self.error(SqlState::DUPLICATE_COLUMN, message, constraint.loc));
+                    }
+                    self.need_key_type(table.columns[position].ty)?;
+                    columns.push(position);
+                }
+                let taken: Vec<&str> = table.indexes.iter().map(|index| index.name.as_str()).collect();
+                let name = constraint.name.clone();
+                let name = name.unwrap_or_else(|| object_name(&table.name, "", "pkey", &taken));
+                out.push(AlterTableAction::AddPrimaryKey { name, columns });
+                return Ok(());
+            }
+            ConstraintKind::Unique { .. } => "UNIQUE",
+            ConstraintKind::Check { .. } => "CHECK",
+            ConstraintKind::Unsupported(what) => what,
+            _ => "a constraint",
+        };
+        Err(self.unsupported(format!("ALTER TABLE ADD {what}"), constraint.loc))
+    }
+}
