@@ -26,6 +26,7 @@ use arrow::datatypes::{
     DataType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt32Type,
 };
 use bytes::Bytes;
+use datafusion::scalar::ScalarValue;
 use shardforge_compute::{SqlError, SqlResult};
 use shardforge_types::{Datum, Oid, PgType, binary, oids};
 use std::sync::Arc;
@@ -200,4 +201,15 @@ pub(crate) fn from_array(ty: PgType, array: &dyn Array, row: usize) -> SqlResult
         }
         Form::Wire => binary::input(array.as_binary::<i32>().value(row), ty)?,
     })
+}
+
+/// All values of an array of the type's form.
+pub(crate) fn column_to_datums(ty: PgType, array: &dyn Array) -> SqlResult<Vec<Datum>> {
+    (0..array.len()).map(|row| from_array(ty, array, row)).collect()
+}
+
+/// One value as a scalar of DataFusion's.
+pub(crate) fn to_scalar(ty: PgType, value: &Datum) -> SqlResult<ScalarValue> {
+    let array = to_array(ty, std::iter::once(value))?;
+    ScalarValue::try_from_array(&array, 0).map_err(crate::error::from_datafusion)
 }

@@ -1,0 +1,174 @@
+//! Subqueries in expressions: each becomes a column of an operator below the expression, and the expression
+//! uses the column.
+
+use super::walk::{columns_of_expr, free_columns, is_query_volatile};
+use super::{Lowering, appended, builder, ok};
+use crate::operator::{Apply, ApplyKind, OuterValue, Subplan, operator_plan};
+use crate::scan::column_name;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use shardforge_compute::row_exec::expr::{Scope, compile, has_subquery};
+use shardforge_compute::sql::bound::{ColId, Expr, ExprKind, Query, SubqueryKind};
+use shardforge_compute::{SqlError, SqlResult};
+use shardforge_types::PgType;
+use std::sync::Arc;
+
+impl Lowering {
+    /// The plan of a subquery, with placeholders for the columns of outer queries that it uses.
+    pub(super) fn subplan(
+        &mut self,
+        query: &Query,
+        enough: Option<usize>,
+    ) -> SqlResult<(Arc<Subplan>, Vec<(ColId, PgType)>)> {
+        let outer = free_columns(query, &self.ctes);
+        let mut plan = self.nested(&outer).output(query)?;
+        if enough.is_some() {
+            plan = ok(builder(plan).limit(0, enough).and_then(LogicalPlanBuilder::build))?;
+        }
+        let subplan = Subplan {
+            plan: ok(self.env.state.optimize(&plan))?,
+            types: query.output.iter().map(|column| column.ty).collect(),
+            outer: outer.iter().map(|(id, ty)| OuterValue { name: column_name(*id), ty: *ty }).collect(),
+            env: self.env.clone(),
+        };
+        Ok((Arc::new(subplan), outer))
+    }
+
+    /// An expression without subqueries, over a plan that has their values as columns.
+    pub(super) fn hoist(&mut self, expr: &Expr, plan: LogicalPlan) -> SqlResult<(Expr, LogicalPlan)> {
+        let mut expr = expr.clone();
+        let mut plan = Some(plan);
+        if has_subquery(&expr) {
+            self.hoist_in(&mut expr, &mut plan)?;
+        }
+        match plan {
+            Some(plan) => Ok((expr, plan)),
+            None => Err(SqlError::internal("a plan was lost")),
+        }
+    }
+
+    fn hoist_in(&mut self, expr: &mut Expr, plan: &mut Option<LogicalPlan>) -> SqlResult<()> {
+        let ty = expr.ty;
+        if let ExprKind::Subquery { kind, query } = &mut expr.kind {
+            if let SubqueryKind::Any { test } | SubqueryKind::All { test } = kind {
+                self.hoist_in(test, plan)?;
+            }
+            let below = plan.take().ok_or_else(|| SqlError::internal("a plan was lost"))?;
+            let (column, above) = self.apply(kind, query, ty, below)?;
+            *plan = Some(above);
+            expr.kind = ExprKind::Col(column);
+            return Ok(());
+        }
+        let mut result = Ok(());
+        for_each_child_mut(expr, &mut |child| {
+            if result.is_ok() && has_subquery(child) {
+                result = self.hoist_in(child, plan);
+            }
+        });
+        result
+    }
+
+    fn apply(
+        &mut self,
+        kind: &SubqueryKind,
+        query: &Query,
+        ty: PgType,
+        plan: LogicalPlan,
+    ) -> SqlResult<(ColId, LogicalPlan)> {
+        let enough = match kind {
+            SubqueryKind::Exists => Some(1),
+            SubqueryKind::Scalar => Some(2),
+            _ => None,
+        };
+        let (subplan, outer) = self.subplan(query, enough)?;
+        let mut args = outer;
+        let kind = match kind {
+            SubqueryKind::Exists => ApplyKind::Exists,
+            SubqueryKind::Scalar => ApplyKind::Scalar,
+            SubqueryKind::Array => {
+                let element = query.output.first().map(|column| column.ty.oid);
+                match element {
+                    Some(element) if element.element_type().is_none() => ApplyKind::Array(element),
+                    _ => return Err(SqlError::not_supported("ARRAY over a query of arrays")),
+                }
+            }
+            SubqueryKind::Any { test } | SubqueryKind::All { test } => {
+                let mut scope = Scope::new();
+                for (slot, column) in query.output.iter().enumerate() {
+                    scope.add(column.id, slot);
+                }
+                let mut slot = query.output.len();
+                for (id, ty) in columns_of_expr(test) {
+                    if scope.slot(id).is_none() {
+                        scope.add(id, slot);
+                        slot += 1;
+                        args.push((id, ty));
+                    }
+                }
+                let all = matches!(kind, SubqueryKind::All { .. });
+                ApplyKind::Quantified { all, test: compile(test, &scope)? }
+            }
+        };
+        let column = self.own_column(ty, "subquery");
+        let exprs = args.iter().map(|(id, ty)| self.column(*id, *ty)).collect();
+        let operator = Apply {
+            kind,
+            subplan,
+            arg_types: args.iter().map(|(_, ty)| *ty).collect(),
+            ty,
+            volatile: is_query_volatile(query),
+        };
+        let schema = appended(&plan, std::slice::from_ref(&column))?;
+        Ok((column.id, operator_plan(Arc::new(operator), exprs, vec![plan], schema)))
+    }
+}
+
+/// Calls `visit` with each direct operand; the tests of ANY and ALL are not among them.
+fn for_each_child_mut(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
+    match &mut expr.kind {
+        ExprKind::Const(_)
+        | ExprKind::Param(_)
+        | ExprKind::Col(_)
+        | ExprKind::Element
+        | ExprKind::CaseOperand
+        | ExprKind::SessionValue(_)
+        | ExprKind::Subquery { .. } => {}
+        ExprKind::Relabel(arg)
+        | ExprKind::IoCast(arg)
+        | ExprKind::Not(arg)
+        | ExprKind::IsNull { arg, .. }
+        | ExprKind::BoolTest { arg, .. }
+        | ExprKind::Field { arg, .. } => visit(arg),
+        ExprKind::ArrayCast { arg, element } => {
+            visit(arg);
+            visit(element);
+        }
+        ExprKind::Call { args, .. }
+        | ExprKind::And(args)
+        | ExprKind::Or(args)
+        | ExprKind::Coalesce(args)
+        | ExprKind::MinMax { args, .. }
+        | ExprKind::Array { elements: args, .. }
+        | ExprKind::Row(args) => args.iter_mut().for_each(visit),
+        ExprKind::Distinct { args, .. } | ExprKind::ScalarArray { args, .. } => args.iter_mut().for_each(visit),
+        ExprKind::NullIf { args, .. } => args.iter_mut().for_each(visit),
+        ExprKind::Case { operand, arms, otherwise } => {
+            operand.iter_mut().for_each(|e| visit(e));
+            for arm in arms {
+                visit(&mut arm.when);
+                visit(&mut arm.then);
+            }
+            otherwise.iter_mut().for_each(|e| visit(e));
+        }
+        ExprKind::Subscript { array, indexes } => {
+            visit(array);
+            indexes.iter_mut().for_each(visit);
+        }
+        ExprKind::Slice { array, bounds } => {
+            visit(array);
+            for (low, high) in bounds {
+                low.iter_mut().for_each(&mut *visit);
+                high.iter_mut().for_each(&mut *visit);
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Tables for DataFusion: a provider for each scan of a query, and the plan that pulls rows.
+
+use crate::engine::QueryEnv;
+use crate::error::to_datafusion;
+use crate::kernel::order_key_operand;
+use crate::source::{Source, SourceExec};
+use crate::values::{data_type, from_array, to_array};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
+use shardforge_compute::SqlResult;
+use shardforge_compute::report::{BoundOp, ColumnBound, RowStream, Rows, ScanSpec};
+use shardforge_compute::sql::bound::{ColDef, TableScan};
+use shardforge_types::key::decode_key_column;
+use shardforge_types::{Datum, PgType};
+use std::sync::Arc;
+
+/// The name of a column in every plan.
+pub(crate) fn column_name(id: shardforge_compute::sql::bound::ColId) -> String {
+    format!("c{}", id.0)
+}
+
+/// A column of a plan. All may be null: a promise that an outer join would break is not made.
+pub(crate) fn field(column: &ColDef) -> Field {
+    Field::new(column_name(column.id), data_type(column.ty), true)
+}
+
+/// One scan of a table.
+pub(crate) struct ScanProvider {
+    scan: TableScan,
+    schema: SchemaRef,
+    env: Arc<QueryEnv>,
+}
+
+impl ScanProvider {
+    pub(crate) fn new(scan: &TableScan, env: Arc<QueryEnv>) -> Self {
+        let fields: Vec<Field> = scan.cols.iter().map(|(column, _)| field(column)).collect();
+        Self { scan: scan.clone(), schema: Arc::new(Schema::new(fields)), env }
+    }
+
+    fn column(&self, name: &str) -> Option<&(ColDef, usize)> {
+        self.scan.cols.iter().find(|(column, _)| column_name(column.id) == name)
+    }
+
+    /// The column that an operand is, itself or by its order key.
+    fn operand<'a>(&'a self, expr: &'a Expr) -> Option<(&'a (ColDef, usize), bool)> {
+        match expr {
+            Expr::Column(column) => Some((self.column(&column.name)?, false)),
+            other => match order_key_operand(other)? {
+                Expr::Column(column) => Some((self.column(&column.name)?, true)),
+                _ => None,
+            },
+        }
+    }
+
+    /// What a filter says of a column, if the source can use it; a placeholder may still stand for the value.
+    fn comparison<'a>(&'a self, filter: &'a Expr) -> Option<(&'a (ColDef, usize), BoundOp, &'a Expr, bool)> {
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else { return None };
+        let constant = |expr: &Expr| match expr {
+            Expr::Literal(..) | Expr::Placeholder(_) => true,
+            other => matches!(order_key_operand(other), Some(Expr::Literal(..) | Expr::Placeholder(_))),
+        };
+        let op = bound_op(*op)?;
+        if let Some((column, by_key)) = self.operand(left)
+            && constant(right)
+        {
+            return Some((column, op, right, by_key));
+        }
+        if let Some((column, by_key)) = self.operand(right)
+            && constant(left)
+        {
+            return Some((column, reversed(op), left, by_key));
+        }
+        None
+    }
+
+    fn bound(&self, filter: &Expr) -> Option<ColumnBound> {
+        let ((column, position), op, value, by_key) = self.comparison(filter)?;
+        let value = constant_value(value, column.ty, by_key)?;
+        (!value.is_null()).then_some(ColumnBound { column: *position, op, value })
+    }
+}
+
+/// A constant as a value of a column's type.
+fn constant_value(expr: &Expr, ty: PgType, by_key: bool) -> Option<Datum> {
+    match expr {
+        Expr::Literal(value, _) => {
+            let array = value.to_array().ok()?;
+            if !by_key {
+                return (*array.data_type() == data_type(ty)).then(|| from_array(ty, &array, 0).ok())?;
+            }
+            let key = from_array(PgType::new(shardforge_types::oids::BYTEA), &array, 0).ok()?;
+            let Datum::Bytea(key) = key else { return None };
+            decode_key_column(&mut &key[..], ty, shardforge_types::key::KeyOrder::ASC).ok()
+        }
+        other => match order_key_operand(other)? {
+            Expr::Literal(value, _) if by_key => {
+                let array = value.to_array().ok()?;
+                from_array(ty, &array, 0).ok()
+            }
+            _ => None,
+        },
+    }
+}
+
+fn bound_op(op: Operator) -> Option<BoundOp> {
+    Some(match op {
+        Operator::Lt => BoundOp::Lt,
+        Operator::LtEq => BoundOp::Le,
+        Operator::Eq => BoundOp::Eq,
+        Operator::GtEq => BoundOp::Ge,
+        Operator::Gt => BoundOp::Gt,
+        _ => return None,
+    })
+}
+
+fn reversed(op: BoundOp) -> BoundOp {
+    match op {
+        BoundOp::Lt => BoundOp::Gt,
+        BoundOp::Le => BoundOp::Ge,
+        BoundOp::Eq => BoundOp::Eq,
+        BoundOp::Ge => BoundOp::Le,
+        BoundOp::Gt => BoundOp::Lt,
+    }
+}
+
+impl std::fmt::Debug for ScanProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "scan of {}", self.scan.alias)
+    }
+}
+
+#[async_trait]
+impl TableProvider for ScanProvider {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let all: Vec<usize> = (0..self.scan.cols.len()).collect();
+        let places = projection.unwrap_or(&all);
+        let schema = Arc::new(self.schema.project(places)?);
+        let bounds: Vec<ColumnBound> = filters.iter().filter_map(|filter| self.bound(filter)).collect();
+        let part = TablePart {
+            schema: schema.clone(),
+            types: places.iter().map(|at| self.scan.cols[*at].0.ty).collect(),
+            spec: ScanSpec {
+                table: self.scan.table.clone(),
+                columns: places.iter().map(|at| self.scan.cols[*at].1).collect(),
+                bounds,
+                limit,
+                as_of: self.scan.as_of,
+            },
+            env: self.env.clone(),
+        };
+        Ok(Arc::new(SourceExec::new(Arc::new(part), schema)))
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(filters
+            .iter()
+            .map(|filter| match self.comparison(filter) {
+                Some(_) => TableProviderFilterPushDown::Inexact,
+                None => TableProviderFilterPushDown::Unsupported,
+            })
+            .collect())
+    }
+}
+
+/// The scan itself.
+#[derive(Debug)]
+struct TablePart {
+    schema: SchemaRef,
+    types: Vec<PgType>,
+    spec: ScanSpec,
+    env: Arc<QueryEnv>,
+}
+
+/// Rows as a batch.
+pub(crate) fn to_batch(schema: &SchemaRef, types: &[PgType], rows: &Rows) -> SqlResult<RecordBatch> {
+    let columns = types
+        .iter()
+        .enumerate()
+        .map(|(at, ty)| to_array(*ty, rows.iter().map(|row| &row[at])))
+        .collect::<SqlResult<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+        .map_err(|error| shardforge_compute::SqlError::internal(format!("rows of a table: {error}")))
+}
+
+impl Source for TablePart {
+    fn describe(&self) -> String {
+        let table = &self.spec.table;
+        let name = |column: usize| table.columns.get(column).map_or("?", |column| column.name.as_str());
+        let columns: Vec<_> = self.spec.columns.iter().map(|column| name(*column)).collect();
+        let mut out = format!("TableScan: {}.{} [{}]", table.schema_name, table.name, columns.join(", "));
+        for bound in &self.spec.bounds {
+            let op = match bound.op {
+                BoundOp::Lt => "<",
+                BoundOp::Le => "<=",
+                BoundOp::Eq => "=",
+                BoundOp::Ge => ">=",
+                BoundOp::Gt => ">",
+            };
+            let ty = table.columns.get(bound.column).map_or(PgType::TEXT, |column| column.ty);
+            let settings = self.env.report.session.settings();
+            let value = shardforge_types::text::output_string(&bound.value, ty, settings).unwrap_or_default();
+            out.push_str(&format!(", {} {op} {value}", name(bound.column)));
+        }
+        if let Some(limit) = self.spec.limit {
+            out.push_str(&format!(", limit {limit}"));
+        }
+        out
+    }
+
+    fn open(&self, _: &TaskContext) -> Result<SendableRecordBatchStream> {
+        let (schema, types, env, spec) =
+            (self.schema.clone(), self.types.clone(), self.env.clone(), self.spec.clone());
+        let start = move || async move {
+            let rows = env.report.tables.scan(spec).await.map_err(to_datafusion)?;
+            Ok::<_, datafusion::error::DataFusionError>(futures::stream::try_unfold(
+                (rows, schema, types),
+                |(mut rows, schema, types): (Box<dyn RowStream>, _, _)| async move {
+                    let batch = rows.next().await.map_err(to_datafusion)?;
+                    if batch.is_empty() {
+                        return Ok(None);
+                    }
+                    let batch = to_batch(&schema, &types, &batch).map_err(to_datafusion)?;
+                    Ok(Some((batch, (rows, schema, types))))
+                },
+            ))
+        };
+        let stream = futures::TryStreamExt::try_flatten(futures::stream::once(start()));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), stream)))
+    }
+}
