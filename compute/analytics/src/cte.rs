@@ -34,7 +34,12 @@ use tokio::sync::OnceCell;
 pub(crate) enum CteBody {
     Plan(LogicalPlan),
     /// First `base`, then `step` over what the step before made, until it makes nothing.
-    Recursive { base: LogicalPlan, step: LogicalPlan, work: Arc<Work>, all: bool },
+    Recursive {
+        base: LogicalPlan,
+        step: LogicalPlan,
+        work: Arc<Work>,
+        all: bool,
+    },
 }
 
 /// What the last step of a recursive query made.
@@ -88,7 +93,8 @@ impl SharedCte {
             CteBody::Plan(plan) => Ok(self.start(plan).await?.boxed()),
             CteBody::Recursive { base, all, .. } => {
                 let first = self.start(base).await?;
-                let seen = if *all { None } else { Some(Seen::new(&self.types, &self.env.state.task_ctx())?) };
+                let seen =
+                    if *all { None } else { Some(Seen::new(&self.types, &self.env.state.task_ctx())?) };
                 let recursion = Recursion {
                     held: Held::new("Recursive", &self.env.state.task_ctx()),
                     cte: self,
@@ -180,7 +186,11 @@ struct Seen {
 impl Seen {
     fn new(types: &[PgType], context: &TaskContext) -> Result<Self> {
         let form = |ty: &PgType| {
-            SortField::new(if needs_order_key(*ty) { arrow::datatypes::DataType::Binary } else { data_type(*ty) })
+            SortField::new(if needs_order_key(*ty) {
+                arrow::datatypes::DataType::Binary
+            } else {
+                data_type(*ty)
+            })
         };
         Ok(Self {
             types: types.to_vec(),
@@ -195,9 +205,11 @@ impl Seen {
             .columns()
             .iter()
             .zip(&self.types)
-            .map(|(array, ty)| {
-                if needs_order_key(*ty) { order_key_array(*ty, array) } else { Ok(array.clone()) }
-            })
+            .map(
+                |(array, ty)| {
+                    if needs_order_key(*ty) { order_key_array(*ty, array) } else { Ok(array.clone()) }
+                },
+            )
             .collect::<SqlResult<Vec<_>>>()
             .map_err(to_datafusion)?;
         let mut bytes = 0;
@@ -224,8 +236,10 @@ pub(crate) struct CteProvider {
 
 impl CteProvider {
     pub(crate) fn new(rows: CteRows, columns: &[ColDef]) -> Self {
-        let fields: Vec<Field> =
-            columns.iter().map(|column| Field::new(column_name(column.id), data_type(column.ty), true)).collect();
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|column| Field::new(column_name(column.id), data_type(column.ty), true))
+            .collect();
         Self { rows, schema: Arc::new(Schema::new(fields)) }
     }
 }

@@ -24,10 +24,11 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> SqlError {
         }
     }
     match error.find_root() {
-        DataFusionError::ResourcesExhausted(message) => {
-            SqlError::new(SqlState::OUT_OF_MEMORY, format!("the query needs more memory than reports have: {message}"))
-                .hint("Raise compute.report_bytes, or make the query's sorts, joins or groups smaller.")
-        }
+        DataFusionError::ResourcesExhausted(message) => SqlError::new(
+            SqlState::OUT_OF_MEMORY,
+            format!("the query needs more memory than reports have: {message}"),
+        )
+        .hint("Raise compute.report_bytes, or make the query's sorts, joins or groups smaller."),
         DataFusionError::NotImplemented(message) => SqlError::not_supported(message),
         root => SqlError::internal(format!("report engine: {root}")),
     }

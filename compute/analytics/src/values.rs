@@ -19,8 +19,9 @@
 //! numeric keeps its display scale.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder, Float32Builder, Float64Builder,
-    Int16Builder, Int32Builder, Int64Builder, NullArray, StringBuilder, UInt8Builder, UInt32Builder,
+    Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder, Float32Builder,
+    Float64Builder, Int16Builder, Int32Builder, Int64Builder, NullArray, StringBuilder, UInt8Builder,
+    UInt32Builder,
 };
 use arrow::datatypes::{
     DataType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt32Type,
@@ -112,7 +113,10 @@ fn mismatch(ty: PgType, value: &Datum) -> SqlError {
 }
 
 /// An array of a type's values.
-pub(crate) fn to_array<'a>(ty: PgType, values: impl ExactSizeIterator<Item = &'a Datum>) -> SqlResult<ArrayRef> {
+pub(crate) fn to_array<'a>(
+    ty: PgType,
+    values: impl ExactSizeIterator<Item = &'a Datum>,
+) -> SqlResult<ArrayRef> {
     let len = values.len();
     macro_rules! build {
         ($builder:expr, $pattern:pat => $value:expr) => {{

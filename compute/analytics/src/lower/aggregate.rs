@@ -35,7 +35,9 @@ fn native(call: &AggregateCall) -> Option<Native> {
     let entry = builtin::proc(call.func)?;
     match (entry.name, &*call.args, call.distinct) {
         ("count", [], _) if call.func == Oid(2803) => Some(Native::CountAll),
-        ("count", [arg], false) if call.func == Oid(2147) && form(arg.ty) != Form::Null => Some(Native::Count),
+        ("count", [arg], false) if call.func == Oid(2147) && form(arg.ty) != Form::Null => {
+            Some(Native::Count)
+        }
         ("count", [arg], true) if call.func == Oid(2147) && ordered(arg.ty) => Some(Native::Count),
         ("sum", [_], false) if matches!(call.func, Oid(2108 | 2109)) => Some(Native::Sum),
         ("min", [arg], _) if ordered(arg.ty) => Some(Native::Min),

@@ -1,9 +1,9 @@
 //! Scalar expressions: natively where Arrow's meaning is PostgreSQL's, else through the row executor's
 //! evaluator.
 
+use super::Lowering;
 use super::compare::{Compared, compared, comparison};
 use super::native::{is_expr_volatile, may_fail};
-use super::Lowering;
 use crate::kernel::{RowExpr, order_key};
 use crate::values::{Form, data_type, form, needs_order_key, to_scalar};
 use arrow::datatypes::DataType;
@@ -90,7 +90,9 @@ impl Lowering {
                 let Some((a, b)) = self.operands(a, b)? else { return Ok(None) };
                 binary(a, if *negated { Operator::IsNotDistinctFrom } else { Operator::IsDistinctFrom }, b)
             }
-            ExprKind::ScalarArray { func, all, args } => return self.in_list(*func, *all, &args[0], &args[1]),
+            ExprKind::ScalarArray { func, all, args } => {
+                return self.in_list(*func, *all, &args[0], &args[1]);
+            }
             _ => return Ok(None),
         }))
     }
@@ -191,10 +193,7 @@ fn widen(expr: DfExpr, from: PgType, to: &DataType) -> DfExpr {
 /// Whether a function is a cast of an integer to a wider one.
 fn widens(func: Oid) -> bool {
     builtin::proc(func).is_some_and(|entry| {
-        matches!(
-            (entry.name, &*entry.args),
-            ("int4", [oids::INT2]) | ("int8", [oids::INT2 | oids::INT4])
-        )
+        matches!((entry.name, &*entry.args), ("int4", [oids::INT2]) | ("int8", [oids::INT2 | oids::INT4]))
     })
 }
 

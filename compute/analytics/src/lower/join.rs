@@ -29,7 +29,8 @@ fn is_true(on: &Option<Expr>) -> bool {
 impl Lowering {
     pub(super) fn join(&mut self, join: &Join) -> SqlResult<LogicalPlan> {
         let left_columns = ids(&join.left.columns());
-        let lateral = free_columns_of_rel(&join.right, &self.ctes).iter().any(|(id, _)| left_columns.contains(id));
+        let lateral =
+            free_columns_of_rel(&join.right, &self.ctes).iter().any(|(id, _)| left_columns.contains(id));
         if lateral {
             return self.lateral(join);
         }

@@ -16,15 +16,15 @@ impl Lowering {
     ) -> SqlResult<LogicalPlan> {
         let negative = |state, clause| SqlError::new(state, format!("{clause} must not be negative"));
         let limit = match limit.map(|limit| self.row_count(limit, "LIMIT")).transpose()?.flatten() {
-            Some(count) => Some(usize::try_from(count).map_err(|_| {
-                negative(SqlState::INVALID_ROW_COUNT_IN_LIMIT_CLAUSE, "LIMIT")
-            })?),
+            Some(count) => Some(
+                usize::try_from(count)
+                    .map_err(|_| negative(SqlState::INVALID_ROW_COUNT_IN_LIMIT_CLAUSE, "LIMIT"))?,
+            ),
             None => None,
         };
         let offset = match offset.map(|offset| self.row_count(offset, "OFFSET")).transpose()?.flatten() {
-            Some(count) => usize::try_from(count).map_err(|_| {
-                negative(SqlState::INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE, "OFFSET")
-            })?,
+            Some(count) => usize::try_from(count)
+                .map_err(|_| negative(SqlState::INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE, "OFFSET"))?,
             None => 0,
         };
         if limit.is_none() && offset == 0 {

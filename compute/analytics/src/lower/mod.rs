@@ -31,8 +31,8 @@ use crate::scan::{ScanProvider, column_name};
 use crate::values::{data_type, needs_order_key};
 use ahash::AHashMap;
 use arrow::datatypes::{Field, FieldRef};
-use datafusion::catalog::default_table_source::provider_as_source;
 use datafusion::catalog::TableProvider;
+use datafusion::catalog::default_table_source::provider_as_source;
 use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, SortExpr};
@@ -212,14 +212,15 @@ impl Lowering {
     /// A table's columns under the names that they have in plans.
     fn scan_provider(&self, provider: Arc<dyn TableProvider>) -> SqlResult<LogicalPlan> {
         let name = format!("t{}", self.number());
-        let names: Vec<String> = provider.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let names: Vec<String> =
+            provider.schema().fields().iter().map(|field| field.name().clone()).collect();
         let scan = ok(LogicalPlanBuilder::scan(name.as_str(), provider_as_source(provider), None))?;
         if names.is_empty() {
             return ok(scan.build());
         }
-        let columns = names.into_iter().map(|column| {
-            DfExpr::Column(Column::new(Some(name.clone()), column.clone())).alias(column)
-        });
+        let columns = names
+            .into_iter()
+            .map(|column| DfExpr::Column(Column::new(Some(name.clone()), column.clone())).alias(column));
         ok(scan.project(columns.collect::<Vec<_>>()).and_then(LogicalPlanBuilder::build))
     }
 

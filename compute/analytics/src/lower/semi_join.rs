@@ -26,7 +26,12 @@ struct Pulled {
 }
 
 impl Lowering {
-    pub(super) fn filter(&mut self, plan: LogicalPlan, input: &Rel, predicate: &Expr) -> SqlResult<LogicalPlan> {
+    pub(super) fn filter(
+        &mut self,
+        plan: LogicalPlan,
+        input: &Rel,
+        predicate: &Expr,
+    ) -> SqlResult<LogicalPlan> {
         let (plain, subqueries): (Vec<&Expr>, Vec<&Expr>) =
             conjuncts(predicate).into_iter().partition(|part| !has_subquery(part));
         let (failing, total): (Vec<&Expr>, Vec<&Expr>) = plain.into_iter().partition(|part| may_fail(part));
@@ -84,7 +89,8 @@ impl Lowering {
             SubqueryKind::All { test } if !negated => (Some((&**test, false, true)), true),
             _ => return Ok(None),
         };
-        if test.is_some_and(|(test, ..)| has_subquery(test) || is_expr_volatile(test)) || is_query_volatile(query)
+        if test.is_some_and(|(test, ..)| has_subquery(test) || is_expr_volatile(test))
+            || is_query_volatile(query)
         {
             return Ok(None);
         }
@@ -114,7 +120,13 @@ impl Lowering {
 
     /// Whether what was pulled up is about columns of the two sides of a join, and nothing below it still
     /// uses the outer row.
-    fn is_join(&self, pulled: &Pulled, query: &Query, test: Option<&Expr>, columns: &AHashSet<ColId>) -> bool {
+    fn is_join(
+        &self,
+        pulled: &Pulled,
+        query: &Query,
+        test: Option<&Expr>,
+        columns: &AHashSet<ColId>,
+    ) -> bool {
         let known = |id: &ColId| self.outer.contains_key(id);
         if !free_columns_of_rel(&pulled.rel, &self.ctes).iter().all(|(id, _)| known(id)) {
             return false;

@@ -149,7 +149,9 @@ fn for_each_child_mut(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
         | ExprKind::MinMax { args, .. }
         | ExprKind::Array { elements: args, .. }
         | ExprKind::Row(args) => args.iter_mut().for_each(visit),
-        ExprKind::Distinct { args, .. } | ExprKind::ScalarArray { args, .. } => args.iter_mut().for_each(visit),
+        ExprKind::Distinct { args, .. } | ExprKind::ScalarArray { args, .. } => {
+            args.iter_mut().for_each(visit)
+        }
         ExprKind::NullIf { args, .. } => args.iter_mut().for_each(visit),
         ExprKind::Case { operand, arms, otherwise } => {
             operand.iter_mut().for_each(|e| visit(e));

@@ -12,10 +12,8 @@ use std::sync::Arc;
 
 impl Lowering {
     pub(super) fn values(&mut self, cols: &[ColDef], rows: &[Vec<Expr>]) -> SqlResult<LogicalPlan> {
-        let constants: Option<Vec<Vec<Datum>>> = rows
-            .iter()
-            .map(|row| row.iter().map(|value| self.constant(value)).collect())
-            .collect();
+        let constants: Option<Vec<Vec<Datum>>> =
+            rows.iter().map(|row| row.iter().map(|value| self.constant(value)).collect()).collect();
         if let Some(rows) = constants {
             let fields: Vec<_> = cols.iter().map(crate::scan::field).collect();
             let types: Vec<_> = cols.iter().map(|column| column.ty).collect();

@@ -12,9 +12,9 @@ use tokio::sync::OnceCell;
 impl Lowering {
     pub(super) fn with(&mut self, ctes: &[Cte], body: &Rel) -> SqlResult<LogicalPlan> {
         for (at, cte) in ctes.iter().enumerate() {
-            let later = ctes[at + 1..]
-                .iter()
-                .flat_map(|cte| std::iter::once(&cte.query).chain(cte.recursive.iter().map(|(query, _)| query)));
+            let later = ctes[at + 1..].iter().flat_map(|cte| {
+                std::iter::once(&cte.query).chain(cte.recursive.iter().map(|(query, _)| query))
+            });
             let references = references(cte.id, body, later);
             if references == 0 {
                 continue;
@@ -29,9 +29,7 @@ impl Lowering {
         let outer = |this: &Self, query: &Query| !free_columns(query, &this.ctes).is_empty();
         let Some((step, all)) = &cte.recursive else {
             let correlated = outer(self, &cte.query);
-            let inline = references == 1
-                && cte.materialized != Some(true)
-                && !is_query_volatile(&cte.query);
+            let inline = references == 1 && cte.materialized != Some(true) && !is_query_volatile(&cte.query);
             if inline || references == 1 && correlated {
                 return Ok(CteEntry::Inline(Arc::new(cte.query.clone())));
             }
@@ -45,9 +43,7 @@ impl Lowering {
             return Ok(self.shared(cte, body, references > 1 || self.is_nested));
         };
         if outer(self, &cte.query) || outer(self, step) {
-            return Err(SqlError::not_supported(
-                "WITH RECURSIVE that uses columns of an outer query",
-            ));
+            return Err(SqlError::not_supported("WITH RECURSIVE that uses columns of an outer query"));
         }
         let base = self.nested(&[]).output(&cte.query)?;
         let work = Arc::new(Work::default());

@@ -53,12 +53,16 @@ impl Operator for ApplyJoin {
                 let args = evaluate_all(&exprs, &batch)?;
                 let (taken, rows) = join.partners(&args, batch.num_rows()).await.map_err(to_datafusion)?;
                 let taken = UInt32Array::from(taken);
-                let mut columns =
-                    batch.columns().iter().map(|column| Ok(take(column, &taken, None)?)).collect::<Result<Vec<_>>>()?;
+                let mut columns = batch
+                    .columns()
+                    .iter()
+                    .map(|column| Ok(take(column, &taken, None)?))
+                    .collect::<Result<Vec<_>>>()?;
                 for (at, ty) in join.subplan.types.iter().enumerate() {
                     columns.push(to_array(*ty, rows.iter().map(|row| &row[at])).map_err(to_datafusion)?);
                 }
-                let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(taken.len()));
+                let options =
+                    arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(taken.len()));
                 let out = RecordBatch::try_new_with_options(schema, columns, &options)?;
                 Ok(Some((out, input)))
             }

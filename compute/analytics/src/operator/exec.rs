@@ -169,12 +169,6 @@ impl ExecutionPlan for OperatorExec {
             // Inputs after the first are in one part.
             .map(|(at, input)| input.execute(if at == 0 { partition } else { 0 }, context.clone()))
             .collect::<Result<Vec<_>>>()?;
-        self.operator.clone().run(Run {
-            inputs,
-            exprs: self.exprs.clone(),
-            schema: self.schema(),
-            context,
-            partition,
-        })
+        self.operator.clone().run(Run { inputs, exprs: self.exprs.clone(), schema: self.schema(), context })
     }
 }

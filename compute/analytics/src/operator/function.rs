@@ -125,8 +125,11 @@ impl State {
 
     fn batch(&self, input: &RecordBatch, taken: Vec<u32>, rows: &[Vec<Datum>]) -> Result<RecordBatch> {
         let taken = UInt32Array::from(taken);
-        let mut columns =
-            input.columns().iter().map(|column| Ok(take(column, &taken, None)?)).collect::<Result<Vec<_>>>()?;
+        let mut columns = input
+            .columns()
+            .iter()
+            .map(|column| Ok(take(column, &taken, None)?))
+            .collect::<Result<Vec<_>>>()?;
         let ordinality = self.function.ordinality.then_some(PgType::INT8);
         for (at, ty) in self.function.types.iter().copied().chain(ordinality).enumerate() {
             columns.push(to_array(ty, rows.iter().map(|row| &row[at])).map_err(to_datafusion)?);

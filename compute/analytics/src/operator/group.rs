@@ -250,7 +250,10 @@ impl<'a> Groups<'a> {
     }
 
     /// The groups, in batches.
-    fn finish(mut self, schema: SchemaRef) -> Result<impl futures::Stream<Item = Result<RecordBatch>> + use<>> {
+    fn finish(
+        mut self,
+        schema: SchemaRef,
+    ) -> Result<impl futures::Stream<Item = Result<RecordBatch>> + use<>> {
         if self.plan.keys.is_empty() && self.keys.is_empty() {
             self.open(Vec::new());
         }
@@ -289,7 +292,11 @@ impl<'a> Groups<'a> {
 const BATCH_ROWS: usize = 8192;
 
 /// A batch of rows of values.
-pub(crate) fn rows_to_batch(schema: &SchemaRef, types: &[PgType], rows: &[Vec<Datum>]) -> Result<RecordBatch> {
+pub(crate) fn rows_to_batch(
+    schema: &SchemaRef,
+    types: &[PgType],
+    rows: &[Vec<Datum>],
+) -> Result<RecordBatch> {
     let columns = types
         .iter()
         .enumerate()

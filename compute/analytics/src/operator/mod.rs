@@ -26,7 +26,7 @@ pub(crate) use distinct_on::DistinctOn;
 pub(crate) use function::{Called, FunctionRows};
 pub(crate) use group::{Group, GroupCall, GroupKey};
 pub(crate) use memory::Held;
-pub(crate) use node::{OperatorNode, OperatorPlanner, operator_plan};
+pub(crate) use node::{OperatorPlanner, operator_plan};
 pub(crate) use set_op::SetOperation;
 pub(crate) use subplan::{OuterValue, Subplan};
 pub(crate) use window::{WindowColumn, WindowFunction, WindowOp};
@@ -61,8 +61,6 @@ pub(crate) struct Run {
     pub(crate) schema: SchemaRef,
     /// Memory and settings.
     pub(crate) context: Arc<TaskContext>,
-    /// Which part, from 0.
-    pub(crate) partition: usize,
 }
 
 /// What an operator does.

@@ -40,7 +40,9 @@ pub(crate) fn operator_plan(
 
 impl PartialEq for OperatorNode {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.operator, &other.operator) && self.exprs == other.exprs && self.inputs == other.inputs
+        Arc::ptr_eq(&self.operator, &other.operator)
+            && self.exprs == other.exprs
+            && self.inputs == other.inputs
     }
 }
 

@@ -48,7 +48,8 @@ impl Operator for SetOperation {
         let stream = async move {
             let counts = this.count(right, &converter, &held).await?;
             let mut counts = (counts, held);
-            Ok(left.map(move |batch| this.keep(&batch?, &schema, &converter, &mut counts)))
+            let kept = left.map(move |batch| this.keep(&batch?, &schema, &converter, &mut counts));
+            Ok::<_, datafusion::error::DataFusionError>(kept)
         };
         let stream = futures::stream::once(stream).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(run.schema, stream)))

@@ -100,7 +100,8 @@ impl Operator for WindowOp {
         for key in &run.exprs[..self.partition_keys + self.order_keys] {
             fields.push(SortField::new(key.data_type(&schema)?));
         }
-        let (partition, order) = (fields[..self.partition_keys].to_vec(), fields[self.partition_keys..].to_vec());
+        let (partition, order) =
+            (fields[..self.partition_keys].to_vec(), fields[self.partition_keys..].to_vec());
         let (partition, order) = (RowConverter::new(partition)?, RowConverter::new(order)?);
         let mut input = run.inputs.swap_remove(0);
         let held = Held::new("Window", &run.context);
