@@ -158,7 +158,7 @@ impl SessionSettings {
         self.current.insert(spelling(name), value.to_string());
     }
 
-    /// SET [LOCAL]. The answer is a notice when the setting has no effect here.
+    /// SET \[LOCAL\]. The answer is a notice when the setting has no effect here.
     pub fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> SqlResult<Option<String>> {
         let key = spelling(name);
         let kind = match definition(name) {

@@ -3,15 +3,15 @@
 //!
 //! # Life of a statement's text
 //!
-//! 1. [`parse`] cuts the text into statements and gives each a syntax tree, without looking anything up.
-//! 2. [`bind`] resolves names through a [`CatalogLookup`] and types through the tables in
+//! 1. [`parse()`] cuts the text into statements and gives each a syntax tree, without looking anything up.
+//! 2. [`bind()`] resolves names through a [`CatalogLookup`] and types through the tables in
 //!    [`crate::catalog::builtin`], by the rules of chapter 10 of PostgreSQL's manual.
 //! 3. The [`bound`] tree goes to an executor. What is not built is refused here, with 0A000 and its name.
 //!
 //! # Invariants
 //!
 //! 1. Parsing looks at nothing but the text; binding changes nothing.
-//! 2. Positions in errors count characters of the whole text given to [`parse`], from 1.
+//! 2. Positions in errors count characters of the whole text given to [`parse()`], from 1.
 
 mod ast;
 mod bind;
@@ -78,7 +78,7 @@ impl ParsedStatement {
         &self.source[self.span.clone()]
     }
 
-    /// Where the statement stands in the text given to [`parse`], in bytes.
+    /// Where the statement stands in the text given to [`parse()`], in bytes.
     pub fn span(&self) -> Range<usize> {
         self.span.clone()
     }

@@ -1,5 +1,5 @@
 //! How a transaction's operations stop: for good ([`TxnError`]), or until something is there
-//! ([`Need`]).
+//! ([`super::Need`]).
 
 use bytes::Bytes;
 use shardforge_common::{Error, ErrorKind, Lsn};

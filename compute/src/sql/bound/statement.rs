@@ -280,7 +280,7 @@ pub enum Ddl {
         /// IF EXISTS.
         if_exists: bool,
     },
-    /// Left out by IF [NOT] EXISTS: the tag, and the notice that says so.
+    /// Left out by IF \[NOT\] EXISTS: the tag, and the notice that says so.
     Nothing {
         /// The command tag.
         tag: &'static str,
@@ -444,7 +444,7 @@ pub enum IsolationLevel {
 /// SET, SHOW, RESET.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingStatement {
-    /// SET [LOCAL]; `None` is DEFAULT.
+    /// SET \[LOCAL\]; `None` is DEFAULT.
     Set {
         /// The setting, in lower case.
         name: String,
