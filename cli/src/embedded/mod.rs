@@ -26,6 +26,7 @@ mod status;
 
 use anyhow::{Context, Result, anyhow, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
+use shardforge_analytics::{DataFusionEngine, EngineConfig};
 use shardforge_common::clock::{Clock, SystemClock};
 use shardforge_common::config::Config;
 use shardforge_common::disk::{Disk, RealDisk};
@@ -311,13 +312,4 @@ async fn reconcile(
         }
     }
     Ok(())
-}
-
-struct DataFusionEngine;
-struct EngineConfig { threads: usize, memory_bytes: usize }
-impl DataFusionEngine { fn start(c: EngineConfig) -> Result<Self, shardforge_compute::SqlError> { let _ = (c.threads, c.memory_bytes); Ok(Self) } }
-#[async_trait::async_trait]
-impl shardforge_compute::report::ReportEngine for DataFusionEngine {
-    async fn run(&self, _: Arc<shardforge_compute::sql::bound::Query>, _: shardforge_compute::report::ReportContext) -> shardforge_compute::SqlResult<Box<dyn shardforge_compute::report::RowStream>> { Err(shardforge_compute::SqlError::not_supported("reports")) }
-    async fn explain(&self, _: Arc<shardforge_compute::sql::bound::Query>, _: shardforge_compute::report::ReportContext) -> shardforge_compute::SqlResult<Vec<String>> { Err(shardforge_compute::SqlError::not_supported("reports")) }
 }
