@@ -122,7 +122,7 @@ fn positions<'a>(array: &'a Array, value: &'a Datum, start: i32) -> impl Iterato
 
 fn position(args: &[Datum], _call: &Call<'_>) -> SqlResult<Datum> {
     let (array, value, start) = match args {
-        [array, value] => (array, value, 1.min(i32::MAX)),
+        [array, value] => (array, value, i32::MIN),
         [array, value, Datum::Int4(start)] => (array, value, *start),
         [_, _, Datum::Null] => return Err(refuse(SqlState::NULL_VALUE_NOT_ALLOWED, "initial position must not be null")),
         _ => return Err(wrong_arguments(args)),
@@ -132,7 +132,6 @@ fn position(args: &[Datum], _call: &Call<'_>) -> SqlResult<Datum> {
         let message = "searching for elements in multidimensional arrays is not supported";
         return Err(refuse(SqlState::FEATURE_NOT_SUPPORTED, message));
     }
-    let start = if args.len() == 2 { i32::MIN } else { start };
     Ok(positions(array, value, start).next().map_or(Datum::Null, Datum::Int4))
 }
 

@@ -15,7 +15,7 @@ const NAME_LEN: usize = 63;
 fn round_to<T: Int + TryFrom<i64>>(value: f64) -> SqlResult<T> {
     let rounded = value.round_ties_even();
     // 2^63 is not an i64, and the bound below it is exact as a float.
-    let fits = rounded >= -9_223_372_036_854_775_808.0 && rounded < 9_223_372_036_854_775_808.0;
+    let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded);
     in_range(if fits { T::try_from(rounded as i64).ok() } else { None })
 }
 

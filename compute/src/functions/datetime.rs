@@ -65,16 +65,16 @@ fn age(end: i64, start: i64) -> SqlResult<Interval> {
     let ((e, end_micros), (s, start_micros)) = (parts(end), parts(start));
     let sign = if end < start { -1 } else { 1 };
     let mut micros = sign * (end_micros - start_micros);
-    let mut days = sign * (i64::from(e.day) - i64::from(s.day));
+    let mut days = sign * (e.day - s.day);
     let mut months =
-        sign * (12 * (i64::from(e.year) - i64::from(s.year)) + i64::from(e.month) - i64::from(s.month));
+        sign * (12 * (e.year - s.year) + e.month - s.month);
     if micros < 0 {
         micros += shardforge_types::interval::DAY_MICROS;
         days -= 1;
     }
     let borrow = if sign < 0 { e } else { s };
     while days < 0 {
-        days += calendar::days_in_month(i64::from(borrow.year), i64::from(borrow.month));
+        days += calendar::days_in_month(borrow.year, borrow.month);
         months -= 1;
     }
     let part = |n: i64| i32::try_from(sign * n).map_err(|_| out_of_range("interval out of range"));

@@ -43,18 +43,6 @@ fn current_schemas(call: &Call<'_>, implicit: bool) -> Datum {
     Datum::array(oids::NAME, names.collect())
 }
 
-/// PostgreSQL's number of UTF8.
-const UTF8: i32 = 6;
-
-fn encoding_number(name: &str) -> i32 {
-    match name.replace(['-', '_'], "").to_ascii_uppercase().as_str() {
-        "UTF8" | "UNICODE" => UTF8,
-        "SQLASCII" => 0,
-        "LATIN1" | "ISO88591" => 8,
-        _ => -1,
-    }
-}
-
 fn uuid(call: &Call<'_>) -> super::args::Uuid {
     let mut bytes = call.context.session.random.bytes16();
     bytes[6] = bytes[6] & 0x0f | 0x40;
@@ -127,7 +115,6 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     volatile(2078, "set_config", set_config).non_strict(),
     stable(810, "pg_client_encoding", body!(|| "UTF8")),
     stable(1039, "getdatabaseencoding", body!(|| "UTF8")),
-    stable(1264, "pg_char_to_encoding", body!(|name: &str| encoding_number(name))),
     stable(2560, "pg_postmaster_start_time", body!(call || TimestampTz(call.context.statement_time))),
     stable(2034, "pg_conf_load_time", body!(call || TimestampTz(call.context.statement_time))),
     volatile(3432, "gen_random_uuid", body!(call || uuid(call))),
