@@ -1,6 +1,306 @@
-//! In the making.
+//! `to_char` of numbers, and `to_number` back, by templates of `9`, `0`, `.`, `,` and signs.
 
-use super::call::ScalarFunction;
+use super::args::body;
+use super::call::{ScalarFunction, stable};
+use crate::{SqlError, SqlResult};
+use shardforge_types::{Numeric, SqlState};
+
+/// How the sign is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+enum Sign {
+    /// A minus, or a blank, before the first digit.
+    #[default]
+    Default,
+    /// `S`: right before the number, or after it.
+    Anchored { after: bool },
+    /// Only where `MI`, `PL` or `SG` stand.
+    Placed,
+    /// `PR`: angle brackets.
+    Brackets,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Part {
+    /// `9`, or `0` when the flag is set.
+    Digit(bool),
+    Point,
+    Group,
+    Minus,
+    Plus,
+    PlusMinus,
+    Currency,
+    Ordinal(bool),
+    Literal(char),
+}
+
+#[derive(Debug, Default)]
+struct Template {
+    parts: Vec<Part>,
+    fill: bool,
+    sign: Sign,
+    /// Digits before the point, and after it.
+    before: usize,
+    after: usize,
+    point: bool,
+}
+
+fn parse(format: &str) -> SqlResult<Template> {
+    let wrong = |message: &str| SqlError::new(SqlState::SYNTAX_ERROR, message);
+    let mut out = Template::default();
+    let mut rest = format;
+    let mut digits = false;
+    while let Some(c) = rest.chars().next() {
+        let head = rest.get(..2).unwrap_or("").to_ascii_uppercase();
+        let two = match head.as_str() {
+            "FM" => {
+                out.fill = true;
+                true
+            }
+            "MI" => {
+                out.sign = Sign::Placed;
+                out.parts.push(Part::Minus);
+                true
+            }
+            "PL" => {
+                out.sign = Sign::Placed;
+                out.parts.push(Part::Plus);
+                true
+            }
+            "SG" => {
+                out.sign = Sign::Placed;
+                out.parts.push(Part::PlusMinus);
+                true
+            }
+            "PR" => {
+                out.sign = Sign::Brackets;
+                true
+            }
+            "TH" => {
+                out.parts.push(Part::Ordinal(rest.starts_with('T')));
+                true
+            }
+            "RN" | "EE" => return Err(SqlError::not_supported(format!("{head} in to_char"))),
+            _ => false,
+        };
+        if two {
+            rest = &rest[2..];
+            continue;
+        }
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '9' | '0' => {
+                digits = true;
+                if out.point {
+                    out.after += 1
+                } else {
+                    out.before += 1
+                }
+                out.parts.push(Part::Digit(c == '0'));
+            }
+            '.' | 'D' | 'd' => {
+                if out.point {
+                    return Err(wrong("multiple decimal points"));
+                }
+                out.point = true;
+                out.parts.push(Part::Point);
+            }
+            ',' | 'G' | 'g' => out.parts.push(Part::Group),
+            'S' | 's' => {
+                if out.sign != Sign::Default {
+                    return Err(wrong("cannot use \"S\" twice"));
+                }
+                out.sign = Sign::Anchored { after: digits };
+            }
+            'L' | 'l' => out.parts.push(Part::Currency),
+            'V' | 'v' | 'B' | 'b' => return Err(SqlError::not_supported(format!("{c} in to_char"))),
+            '"' => {
+                while let Some(c) = rest.chars().next() {
+                    rest = &rest[c.len_utf8()..];
+                    if c == '"' {
+                        break;
+                    }
+                    out.parts.push(Part::Literal(c));
+                }
+            }
+            other => out.parts.push(Part::Literal(other)),
+        }
+    }
+    Ok(out)
+}
+
+fn to_char(value: &Numeric, format: &str) -> SqlResult<String> {
+    let template = parse(format)?;
+    let rounded = value.round(template.after as i32)?;
+    let negative = rounded.signum() < 0;
+    let text = rounded.abs().to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let whole = if whole == "0" { "" } else { whole };
+    // A number that does not fit is shown as hashes.
+    let overflow = !value.is_finite() || whole.len() > template.before;
+    let first_digit = template.before.saturating_sub(whole.len());
+    let first_zero = {
+        let digits = template.parts.iter().filter(|part| matches!(part, Part::Digit(_)));
+        digits.take(template.before).position(|part| *part == Part::Digit(true)).unwrap_or(usize::MAX)
+    };
+    // Without digits after the point a zero shows its last digit.
+    let last = template.before.saturating_sub(1);
+    let start = first_digit.min(first_zero);
+    let start = if start >= template.before && !template.point && template.before > 0 { last } else { start };
+    // FM drops zeros at the end that only nines asked for.
+    let kept = {
+        let zeros = template.parts.iter().filter_map(|part| match part {
+            Part::Digit(zero) => Some(*zero),
+            _ => None,
+        });
+        let forced =
+            zeros.skip(template.before).enumerate().filter(|(_, zero)| *zero).map(|(n, _)| n + 1).last();
+        fraction.trim_end_matches('0').len().max(forced.unwrap_or(0))
+    };
+    let mut out = String::new();
+    let mut sign_at = None;
+    let (mut before, mut after) = (0, 0);
+    let mut in_fraction = false;
+    let shown = |at: usize| if at >= start { None } else { Some(' ') };
+    for part in &template.parts {
+        match part {
+            Part::Digit(_) if !in_fraction => {
+                match shown(before) {
+                    Some(blank) => {
+                        if !template.fill {
+                            out.push(blank);
+                        }
+                    }
+                    None => {
+                        sign_at.get_or_insert(out.len());
+                        let digit = before.checked_sub(first_digit).and_then(|n| whole.as_bytes().get(n));
+                        out.push(if overflow { '#' } else { digit.map_or('0', |digit| char::from(*digit)) });
+                    }
+                }
+                before += 1;
+            }
+            Part::Digit(_) => {
+                if !template.fill || after < kept {
+                    let digit = fraction.as_bytes().get(after).copied().unwrap_or(b'0');
+                    out.push(if overflow { '#' } else { char::from(digit) });
+                }
+                after += 1;
+            }
+            Part::Point => {
+                sign_at.get_or_insert(out.len());
+                in_fraction = true;
+                out.push('.');
+            }
+            Part::Group => {
+                if in_fraction || before > start {
+                    out.push(',');
+                } else if !template.fill {
+                    out.push(' ');
+                }
+            }
+            Part::Minus => {
+                if negative {
+                    out.push('-');
+                } else if !template.fill {
+                    out.push(' ');
+                }
+            }
+            Part::Plus => {
+                if !negative {
+                    out.push('+');
+                } else if !template.fill {
+                    out.push(' ');
+                }
+            }
+            Part::PlusMinus => out.push(if negative { '-' } else { '+' }),
+            Part::Currency => {
+                if !template.fill {
+                    out.push(' ');
+                }
+            }
+            Part::Ordinal(upper) => {
+                if !negative && !overflow && !template.point {
+                    out.push_str(ordinal(whole, *upper));
+                }
+            }
+            Part::Literal(c) => out.push(*c),
+        }
+    }
+    let at = sign_at.unwrap_or(out.len());
+    match template.sign {
+        Sign::Default => match (negative, template.fill) {
+            (true, _) => out.insert(at, '-'),
+            (false, false) => out.insert(at, ' '),
+            (false, true) => {}
+        },
+        Sign::Anchored { after: false } => out.insert(at, if negative { '-' } else { '+' }),
+        Sign::Anchored { after: true } => out.push(if negative { '-' } else { '+' }),
+        Sign::Brackets => match (negative, template.fill) {
+            (true, _) => {
+                out.insert(at, '<');
+                out.push('>');
+            }
+            (false, false) => {
+                out.insert(at, ' ');
+                out.push(' ');
+            }
+            (false, true) => {}
+        },
+        Sign::Placed => {}
+    }
+    // Blanks stand before the sign, never between it and the number.
+    Ok(out)
+}
+
+fn ordinal(whole: &str, upper: bool) -> &'static str {
+    let number: u32 =
+        whole.get(whole.len().saturating_sub(2)..).and_then(|tail| tail.parse().ok()).unwrap_or(0);
+    match (number, number % 10, upper) {
+        (11..=13, _, true) => "TH",
+        (11..=13, _, false) => "th",
+        (_, 1, true) => "ST",
+        (_, 1, false) => "st",
+        (_, 2, true) => "ND",
+        (_, 2, false) => "nd",
+        (_, 3, true) => "RD",
+        (_, 3, false) => "rd",
+        (_, _, true) => "TH",
+        (_, _, false) => "th",
+    }
+}
+
+fn to_number(text: &str, format: &str) -> SqlResult<Numeric> {
+    let template = parse(format)?;
+    let mut digits = String::new();
+    let mut negative = text.contains('-') || (text.contains('<') && text.contains('>'));
+    negative &= text.chars().any(|c| c.is_ascii_digit());
+    let mut point = false;
+    for c in text.chars() {
+        match c {
+            '0'..='9' => digits.push(c),
+            '.' if template.point && !point => {
+                point = true;
+                digits.push('.');
+            }
+            _ => {}
+        }
+    }
+    let syntax = || {
+        SqlError::new(
+            SqlState::INVALID_TEXT_REPRESENTATION,
+            format!("invalid input syntax for type numeric: \"{text}\""),
+        )
+    };
+    let number: Numeric = digits.parse().map_err(|_| syntax())?;
+    let number = if template.point { number } else { number.trunc(0)? };
+    Ok(if negative { number.neg() } else { number })
+}
 
 /// The functions of this file.
-pub(super) const FUNCTIONS: &[ScalarFunction] = &[];
+pub(super) const FUNCTIONS: &[ScalarFunction] = &[
+    stable(1772, "to_char", body!(|a: &Numeric, format: &str| to_char(a, format))),
+    stable(1773, "to_char", body!(|a: i32, format: &str| to_char(&Numeric::from(a), format))),
+    stable(1774, "to_char", body!(|a: i64, format: &str| to_char(&Numeric::from(a), format))),
+    stable(1775, "to_char", body!(|a: f32, format: &str| to_char(&Numeric::from_f32(a), format))),
+    stable(1776, "to_char", body!(|a: f64, format: &str| to_char(&Numeric::from_f64(a), format))),
+    stable(1777, "to_number", body!(|text: &str, format: &str| to_number(text, format))),
+];

@@ -5,7 +5,7 @@ use super::call::{Call, ScalarFunction, Volatility, stable, strict};
 use super::compare::unpadded;
 use super::text_io::output_text;
 use crate::{SqlError, SqlResult};
-use shardforge_types::{Datum, PgType, SqlState, Text};
+use shardforge_types::{Datum, PgType, SqlState, Text, oids};
 
 /// Text longer than this is 54000, as in PostgreSQL.
 const MAX_TEXT_BYTES: usize = 0x3fff_ffff;
@@ -161,11 +161,16 @@ fn replace(text: &str, from: &str, to: &str) -> String {
     if from.is_empty() { text.to_owned() } else { text.replace(from, to) }
 }
 
-/// Text and a value of any type, side by side: `||`.
+/// Text and a value of any type, side by side: `||`. The value is cast to text, which is not always what it
+/// is shown as.
 fn concat_any(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
     let mut out = String::new();
     for (arg, ty) in args.iter().zip(call.arg_types) {
-        output_text(arg, *ty, call.context, &mut out)?;
+        match arg {
+            Datum::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Datum::Text(text) if ty.oid == oids::BPCHAR => out.push_str(unpadded(text)),
+            other => output_text(other, *ty, call.context, &mut out)?,
+        }
     }
     Ok(Datum::text(out))
 }

@@ -58,6 +58,12 @@ pub fn plan_row(statement: &BoundStatement, bind: &BindContext<'_>) -> SqlResult
     })
 }
 
+/// Plans a query however much it reads, where a test compares the executors' answers.
+#[cfg(test)]
+pub(super) fn plan_any(query: &Query) -> SqlResult<Option<RowPlan>> {
+    Ok(plan_source(query)?.map(|node| RowPlan { kind: PlanKind::Query(node), feed: None }))
+}
+
 impl RowPlan {
     /// The query whose rows the report engine is to find for this write.
     pub fn feed(&self) -> Option<&Arc<Query>> {

@@ -3,6 +3,7 @@
 //! plan alone. A statement that waits for a lock is gone on with by `session: resume`.
 
 mod cases;
+mod conformance;
 mod functions;
 mod script;
 mod world;

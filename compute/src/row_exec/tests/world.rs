@@ -4,6 +4,7 @@ use crate::catalog::bootstrap::{self, POSTGRES, SUPERUSER};
 use crate::catalog::{CatalogCache, IdAllocator, SessionCatalog};
 use crate::ddl::{DdlContext, execute};
 use crate::functions::{EvalContext, text_io};
+use crate::row_exec::statement::plan_any;
 use crate::row_exec::{ExecEnv, Execution, RowIds, RowPlan, Stop, plan_row};
 use crate::sql::bound::{BoundStatement, Query, TransactionStatement};
 use crate::sql::{BindContext, bind, parse};
@@ -37,6 +38,8 @@ pub(super) struct World {
     row_ids: Option<RowIds>,
     context: EvalContext,
     pub(super) sessions: BTreeMap<String, Session>,
+    separator: &'static str,
+    null: &'static str,
     _spill: tempfile::TempDir,
 }
 
@@ -71,7 +74,17 @@ impl World {
         let ids = IdAllocator::new(branch.clone());
         let context = EvalContext::detached(0);
         let cache = CatalogCache::new();
-        World { ids, branch, cache, row_ids: None, context, sessions: BTreeMap::new(), _spill: spill }
+        World {
+            ids,
+            branch,
+            cache,
+            row_ids: None,
+            context,
+            sessions: BTreeMap::new(),
+            separator: " | ",
+            null: "null",
+            _spill: spill,
+        }
     }
 
     async fn catalog(&self, txn: &mut Txn) -> SessionCatalog {
@@ -92,6 +105,36 @@ impl World {
         let bound = bind(&parsed[0], &ctx)?;
         let plan = plan_row(&bound.statement, &ctx)?;
         Ok((bound.statement, plan))
+    }
+
+    /// With the form of values that the list was made with.
+    pub(super) async fn for_conformance() -> World {
+        let mut world = World::new().await;
+        world.separator = "|";
+        world.null = "\\N";
+        world
+    }
+
+    /// Runs a query or a write outside a block, whole tables too; `None` when only the report engine can.
+    /// Nothing it writes stays.
+    pub(super) async fn evaluate(&mut self, sql: &str) -> SqlResult<Option<Outcome>> {
+        let mut session = Session::default();
+        let mut txn = self.open(&mut session).await;
+        let (statement, plan) = self.plan(&mut txn, sql).await?;
+        let plan = match (plan, &statement) {
+            (Some(plan), _) => Some(plan),
+            (None, BoundStatement::Query(query)) => plan_any(query)?,
+            _ => None,
+        };
+        let Some(plan) = plan.filter(|plan| plan.feed().is_none()) else { return Ok(None) };
+        if plan.needs_row_ids() && self.row_ids.is_none() {
+            self.row_ids = Some(RowIds::new(self.ids.row_ids().await?));
+        }
+        self.context.catalog = Some(Arc::new(self.catalog(&mut txn).await));
+        let execution = Execution::new(Arc::new(plan));
+        let outcome = self.drive(&mut session, &mut txn, execution, &output_types(&statement)).await;
+        txn.rollback();
+        outcome.map(Some)
     }
 
     fn take(&mut self, name: &str) -> Session {
@@ -230,9 +273,9 @@ impl World {
                 Ok(true) => {
                     let texts = row.iter().zip(types).map(|(value, ty)| {
                         text_io::to_text(value, *ty, &self.context)
-                            .map(|text| text.unwrap_or("null".to_owned()))
+                            .map(|text| text.unwrap_or(self.null.to_owned()))
                     });
-                    lines.push(texts.collect::<SqlResult<Vec<_>>>()?.join(" | "));
+                    lines.push(texts.collect::<SqlResult<Vec<_>>>()?.join(self.separator));
                 }
                 Ok(false) => return Ok(Outcome::Rows(lines, execution.affected())),
                 Err(Stop::Need(need @ Need::Lock(_))) => {
