@@ -19,6 +19,7 @@ pub mod bound;
 pub mod explain_bound;
 mod lex;
 mod parse;
+mod stack;
 
 use crate::SqlResult;
 use crate::catalog::TableDef;

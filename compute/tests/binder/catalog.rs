@@ -23,6 +23,13 @@ impl TestCatalog {
         out
     }
 
+    /// Without the system catalogs, which take long to make, and with tables `t` and `u`.
+    pub(crate) fn with_user_tables() -> Self {
+        let mut out = Self { tables: HashMap::new(), next: 16384 };
+        out.run("create table t (a int primary key, b text); create table u (a int, x text)").unwrap();
+        out
+    }
+
     fn add_system_tables(&mut self) {
         let namespaces: HashMap<String, String> =
             rows("pg_namespace", ["oid", "nspname"]).map(|[oid, name]| (oid, name)).collect();

@@ -168,3 +168,164 @@ impl goldenscript::Runner for Trees {
 fn statements_become_these_trees() {
     goldenscript::run(&mut Trees(TestCatalog::new()), "tests/binder/scripts/trees").unwrap();
 }
+
+/// Runs on a stack of the size that a connection's thread has.
+fn on_a_worker_stack(f: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(2 << 20).spawn(f).unwrap().join().unwrap();
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "the size of the stack is what is tested")]
+fn deep_nesting_is_refused_and_moderate_nesting_is_not() {
+    on_a_worker_stack(|| {
+        let catalog = TestCatalog::new();
+        let nested = |open: &str, inner: &str, close: &str, n: usize| {
+            format!("select {}{inner}{}", open.repeat(n), close.repeat(n))
+        };
+        let shapes: [(&str, &str, &str); 9] = [
+            ("(", "1", ")"),
+            ("not ", "true", ""),
+            ("- ", "a", ""),
+            ("array[", "1", "]"),
+            ("[", "1", "]"),
+            ("(select ", "1", ")"),
+            ("abs(", "1", ")"),
+            ("case when true then ", "1", " end"),
+            ("1 + ", "1", ""),
+        ];
+        for (open, inner, close) in shapes {
+            for n in [30, 100, 240, 1000, 20_000] {
+                let prefix = if open == "[" { "array" } else { "" };
+                let text = nested(open, inner, close, n).replacen("select ", &format!("select {prefix}"), 1);
+                let result = bind_one(&text, &catalog);
+                let state = result.as_ref().err().map(|error| error.sqlstate().to_string());
+                if n == 30 {
+                    assert_ne!(state.as_deref(), Some("54001"), "{open} {n}");
+                }
+            }
+        }
+        let tables: Vec<String> = (0..5000).map(|i| format!("(select 1) x{i}")).collect();
+        let error = bind_one(&format!("select 1 from {}", tables.join(",")), &catalog).unwrap_err();
+        assert_eq!(error.sqlstate().to_string(), "54001");
+        let deep = format!("select 1 from {}(select 1) x{}", "(".repeat(5000), ")".repeat(5000));
+        assert!(bind_one(&deep, &catalog).is_err());
+        let and = vec!["1 = 1"; 20_000].join(" and ");
+        bind_one(&format!("select {and}"), &catalog).unwrap();
+    });
+}
+
+/// Pieces of SQL: put together at random they are mostly wrong, and must be refused, never panic.
+const PIECES: &[&str] = &[
+    "select",
+    "from",
+    "where",
+    "t",
+    "a",
+    "(",
+    ")",
+    "*",
+    ",",
+    "1",
+    "'x'",
+    "$1",
+    "=",
+    "+",
+    "-",
+    "::",
+    "int",
+    "numeric(1)",
+    "[",
+    "]",
+    "array",
+    "case",
+    "when",
+    "then",
+    "end",
+    "and",
+    "or",
+    "not",
+    "in",
+    "between",
+    "like",
+    "is",
+    "null",
+    "group",
+    "by",
+    "order",
+    "limit",
+    "having",
+    "count(*)",
+    "sum(a)",
+    "union",
+    "with",
+    "q",
+    "as",
+    "recursive",
+    "join",
+    "on",
+    "using",
+    "left",
+    "lateral",
+    "insert",
+    "into",
+    "values",
+    "update",
+    "set",
+    "delete",
+    "returning",
+    "conflict",
+    "do",
+    "nothing",
+    "create",
+    "table",
+    "primary",
+    "key",
+    "default",
+    "check",
+    "alter",
+    "drop",
+    "copy",
+    "stdin",
+    "over",
+    "partition",
+    ".",
+    ";",
+    "\"",
+    "'",
+    "e'\\",
+    "$$",
+    "/*",
+    "--",
+    "é",
+    "\u{0}",
+    "1e",
+    "exists",
+    "any",
+    "all",
+    "row",
+    "interval",
+    "date",
+    "generate_series(1,3)",
+    "distinct",
+    "extract(",
+    "trim(",
+    "for",
+    "explain",
+    "prepare",
+    "(select 1)",
+    "u",
+    "x",
+    "|| ",
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn no_text_panics(picks in proptest::collection::vec(0..PIECES.len(), 1..14)) {
+        let mut catalog = TestCatalog::with_user_tables();
+        let text: Vec<&str> = picks.iter().map(|pick| PIECES[*pick]).collect();
+        let _ = catalog.run(&text.join(" "));
+        let _ = catalog.run(&format!("select {} from t", text.join(" ")));
+    }
+}

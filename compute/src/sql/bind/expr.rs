@@ -13,9 +13,8 @@ use shardforge_types::{Datum, PgType, SqlState, oids};
 impl Binder<'_> {
     /// An expression. String literals and parameters nobody has claimed yet are `unknown`.
     pub(super) fn expr(&mut self, ast: &ast::Expr, scope: &Scope<'_>) -> SqlResult<Expr> {
-        self.enter()?;
+        self.stack.check()?;
         let out = self.expr_inner(ast, scope);
-        self.leave();
         out
     }
 

@@ -11,6 +11,7 @@ use crate::sql::ast::{
     Alias, FuncCall, Ident, JoinCondition, JoinRef, Loc, ObjectName, OpName, TableRef, TypeName,
 };
 use crate::sql::bound::{ColDef, Expr, ExprKind, FunctionScan, Join, JoinKind, Rel, TableScan};
+use crate::sql::stack::Chain;
 use crate::{SqlError, SqlResult};
 use shardforge_types::{PgType, SqlState, oids};
 use std::collections::HashSet;
@@ -21,7 +22,9 @@ impl Binder<'_> {
     pub(super) fn from(&mut self, refs: &[TableRef], base: &Scope<'_>) -> SqlResult<(Rel, Vec<Item>)> {
         let mut out: Option<Rel> = None;
         let mut items = Vec::new();
+        let mut chain = Chain::default();
         for table in refs {
+            chain.link()?;
             let (rel, new) = self.table_ref(table, base, &items)?;
             check_aliases(&items, &new)?;
             out = Some(match out {
@@ -39,7 +42,7 @@ impl Binder<'_> {
         base: &Scope<'_>,
         left: &[Item],
     ) -> SqlResult<(Rel, Vec<Item>)> {
-        self.enter()?;
+        self.stack.check()?;
         let out = match table {
             TableRef::Table { sample: Some(loc), .. } => Err(self.unsupported("TABLESAMPLE", *loc)),
             TableRef::Table { name, alias, sample: None } => self.named_table(name, alias.as_ref(), base),
@@ -76,7 +79,6 @@ impl Binder<'_> {
             TableRef::Join(join) => self.join(join, base, left),
             TableRef::Unsupported { what, loc } => Err(self.unsupported(what, *loc)),
         };
-        self.leave();
         out
     }
 

@@ -35,6 +35,7 @@ mod window;
 
 use super::ast::{Loc, Statement};
 use super::bound::{Bound, BoundStatement, ColDef, ColId, CteId, Expr};
+use super::stack::StackBase;
 use super::{BindContext, parse};
 use crate::catalog::TableDef;
 use crate::{SqlError, SqlResult};
@@ -57,7 +58,7 @@ pub(super) struct Binder<'a> {
     params: Vec<PgType>,
     /// The query level at hand: what aggregates and windows it has.
     level: Level,
-    depth: usize,
+    stack: StackBase,
 }
 
 /// Binds one statement.
@@ -101,7 +102,7 @@ impl<'a> Binder<'a> {
             next_cte: 0,
             params,
             level: Level::default(),
-            depth: 0,
+            stack: StackBase::here(),
         }
     }
 
@@ -131,15 +132,6 @@ impl<'a> Binder<'a> {
     fn new_cte(&mut self) -> CteId {
         self.next_cte += 1;
         CteId(self.next_cte)
-    }
-
-    fn enter(&mut self) -> SqlResult<()> {
-        self.depth += 1;
-        if self.depth > 2 * parse::MAX_DEPTH { Err(parse::too_deep()) } else { Ok(()) }
-    }
-
-    fn leave(&mut self) {
-        self.depth -= 1;
     }
 
     /// The type of `$n`, which may be `unknown` yet.

@@ -23,12 +23,11 @@ impl Binder<'_> {
 
     /// A query whose columns may still be `unknown` literals.
     pub(super) fn query(&mut self, query: &ast::Query, scope: &Scope<'_>) -> SqlResult<Query> {
-        self.enter()?;
+        self.stack.check()?;
         let around = std::mem::take(&mut self.level);
         let out = self.query_inner(query, scope);
         let inner = std::mem::replace(&mut self.level, around);
         self.level.ctes_used.extend(inner.ctes_used);
-        self.leave();
         out
     }
 

@@ -5,6 +5,7 @@ use super::types::int_expr;
 use crate::SqlResult;
 use crate::sql::ast::{BoolTest, Expr, ExprKind, LikeKind, Loc, OpName};
 use crate::sql::lex::TokenKind;
+use crate::sql::stack::Chain;
 
 const OR: u8 = 1;
 const AND: u8 = 2;
@@ -42,10 +43,9 @@ impl Parser<'_> {
     }
 
     fn climb(&mut self, min: u8, simple: bool) -> SqlResult<Expr> {
-        self.enter()?;
+        self.stack.check()?;
         let left = self.prefix(simple)?;
         let out = self.infix(left, min, simple);
-        self.leave();
         out
     }
 
@@ -81,7 +81,9 @@ impl Parser<'_> {
 
     /// `::type`, as often as it follows.
     fn casts(&mut self, mut arg: Expr) -> SqlResult<Expr> {
+        let mut chain = Chain::default();
         while self.is_pair("::") {
+            chain.link()?;
             let (loc, start) = (self.loc(), arg.start);
             self.advance();
             let ty = self.type_name()?;
@@ -132,12 +134,9 @@ impl Parser<'_> {
     fn infix(&mut self, mut left: Expr, min: u8, simple: bool) -> SqlResult<Expr> {
         // An operator that does not associate lowers this: what follows must bind less tightly.
         let mut max = u8::MAX;
-        let mut chain = 0;
+        let mut chain = Chain::default();
         loop {
-            chain += 1;
-            if chain > 20 * super::MAX_DEPTH {
-                return Err(super::too_deep());
-            }
+            chain.link()?;
             if let Some(level) = self.infix_operator() {
                 if level < min || level > max {
                     return Ok(left);

@@ -16,11 +16,9 @@ mod utility;
 
 use super::ast::{Ident, Loc, ObjectName, Span, Statement};
 use super::lex::{Keyword, KeywordClass, Token, TokenKind, tokenize};
+use super::stack::StackBase;
 use crate::{SqlError, SqlResult};
 use shardforge_types::SqlState;
-
-/// How deeply expressions and queries may be nested.
-pub(super) const MAX_DEPTH: usize = 250;
 
 /// A statement with its extent in the text.
 pub(super) struct RawStatement {
@@ -31,7 +29,7 @@ pub(super) struct RawStatement {
 /// Parses all statements of a text.
 pub(super) fn parse_statements(text: &str) -> SqlResult<Vec<RawStatement>> {
     let tokens = tokenize(text)?;
-    let mut parser = Parser { text, tokens: &tokens, at: 0, depth: 0 };
+    let mut parser = Parser { text, tokens: &tokens, at: 0, stack: StackBase::here() };
     let mut out = Vec::new();
     loop {
         while parser.accept_char(b';') {}
@@ -50,7 +48,7 @@ pub(super) fn parse_statements(text: &str) -> SqlResult<Vec<RawStatement>> {
 /// Parses a text that is one expression.
 pub(super) fn parse_expression(text: &str) -> SqlResult<super::ast::Expr> {
     let tokens = tokenize(text)?;
-    let mut parser = Parser { text, tokens: &tokens, at: 0, depth: 0 };
+    let mut parser = Parser { text, tokens: &tokens, at: 0, stack: StackBase::here() };
     let expr = parser.expr()?;
     if parser.at_end() { Ok(expr) } else { Err(parser.unexpected()) }
 }
@@ -58,7 +56,7 @@ pub(super) fn parse_expression(text: &str) -> SqlResult<super::ast::Expr> {
 /// Parses a text that is one type name, such as the argument of `regtype` input.
 pub(super) fn parse_type(text: &str) -> SqlResult<super::ast::TypeName> {
     let tokens = tokenize(text)?;
-    let mut parser = Parser { text, tokens: &tokens, at: 0, depth: 0 };
+    let mut parser = Parser { text, tokens: &tokens, at: 0, stack: StackBase::here() };
     let ty = parser.type_name()?;
     if parser.at_end() { Ok(ty) } else { Err(parser.unexpected()) }
 }
@@ -80,7 +78,7 @@ pub(super) struct Parser<'a> {
     text: &'a str,
     tokens: &'a [Token],
     at: usize,
-    depth: usize,
+    stack: StackBase,
 }
 
 impl<'a> Parser<'a> {
@@ -128,18 +126,6 @@ impl<'a> Parser<'a> {
     /// An error at a place.
     fn error(&self, state: SqlState, message: impl Into<String>, loc: Loc) -> SqlError {
         SqlError::new(state, message).at(Some(self.text[..loc as usize].chars().count() as u32 + 1))
-    }
-
-    fn enter(&mut self) -> SqlResult<()> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(too_deep());
-        }
-        Ok(())
-    }
-
-    fn leave(&mut self) {
-        self.depth -= 1;
     }
 
     fn is_char(&self, c: u8) -> bool {
@@ -361,11 +347,6 @@ impl<'a> Parser<'a> {
         self.skip_statement();
         Statement::Unsupported(what.into())
     }
-}
-
-pub(super) fn too_deep() -> SqlError {
-    SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
-        .hint("The statement nests expressions or queries too deeply.")
 }
 
 const COL_ID: &[KeywordClass] = &[KeywordClass::Unreserved, KeywordClass::ColumnName];

@@ -245,6 +245,7 @@ impl Parser<'_> {
 
     /// `[a, b]` and `[[a], [b]]`.
     fn array_literal(&mut self, loc: Loc) -> SqlResult<Expr> {
+        self.stack.check()?;
         self.expect_char(b'[')?;
         let mut elements = Vec::new();
         if !self.is_char(b']') {

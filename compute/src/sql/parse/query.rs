@@ -8,14 +8,14 @@ use crate::sql::ast::{
 };
 use crate::sql::bound::{LockStrength, LockWait, SetOpKind};
 use crate::sql::lex::TokenKind;
+use crate::sql::stack::Chain;
 
 impl Parser<'_> {
     /// A query with everything around it.
     pub(super) fn query(&mut self) -> SqlResult<Query> {
-        self.enter()?;
+        self.stack.check()?;
         let with = self.with()?;
         let out = self.query_after_with(with);
-        self.leave();
         out
     }
 
@@ -76,7 +76,9 @@ impl Parser<'_> {
     /// UNION and EXCEPT bind less tightly (1) than INTERSECT (2).
     fn set_operations(&mut self, min: u8) -> SqlResult<Query> {
         let mut left = self.query_primary()?;
+        let mut chain = Chain::default();
         loop {
+            chain.link()?;
             let loc = self.loc();
             let (kind, level) = match self.word() {
                 "union" => (SetOpKind::Union, 1),

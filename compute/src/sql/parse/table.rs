@@ -4,6 +4,7 @@ use super::{Parser, TYPE_FUNCTION};
 use crate::SqlResult;
 use crate::sql::ast::{Alias, ExprKind, Ident, JoinCondition, JoinRef, TableRef, TypeName};
 use crate::sql::bound::JoinKind;
+use crate::sql::stack::Chain;
 
 /// Columns of a function that returns records, with their types.
 type TypedColumns = Vec<(Ident, TypeName)>;
@@ -11,16 +12,17 @@ type TypedColumns = Vec<(Ident, TypeName)>;
 impl Parser<'_> {
     /// One item of FROM, joins included.
     pub(super) fn table_ref(&mut self) -> SqlResult<TableRef> {
-        self.enter()?;
+        self.stack.check()?;
         let left = self.table_primary()?;
         let out = self.joins(left);
-        self.leave();
         out
     }
 
     /// The joins behind an item.
     fn joins(&mut self, mut left: TableRef) -> SqlResult<TableRef> {
+        let mut chain = Chain::default();
         loop {
+            chain.link()?;
             let loc = self.loc();
             let natural = self.is_kw("natural");
             let ahead = usize::from(natural);

@@ -348,9 +348,8 @@ impl Parser<'_> {
         if !self.is_char(b'(') && !self.is_any_kw(&explainable) {
             return Err(self.unexpected());
         }
-        self.enter()?;
+        self.stack.check()?;
         let statement = self.statement()?;
-        self.leave();
         Ok(Statement::Explain(Box::new(Explain { statement, options })))
     }
 
