@@ -14,8 +14,8 @@ impl Binder<'_> {
     /// An expression. String literals and parameters nobody has claimed yet are `unknown`.
     pub(super) fn expr(&mut self, ast: &ast::Expr, scope: &Scope<'_>) -> SqlResult<Expr> {
         self.stack.check()?;
-        let out = self.expr_inner(ast, scope);
-        out
+
+        self.expr_inner(ast, scope)
     }
 
     fn expr_inner(&mut self, ast: &ast::Expr, scope: &Scope<'_>) -> SqlResult<Expr> {

@@ -43,7 +43,8 @@ impl Binder<'_> {
         left: &[Item],
     ) -> SqlResult<(Rel, Vec<Item>)> {
         self.stack.check()?;
-        let out = match table {
+
+        match table {
             TableRef::Table { sample: Some(loc), .. } => Err(self.unsupported("TABLESAMPLE", *loc)),
             TableRef::Table { name, alias, sample: None } => self.named_table(name, alias.as_ref(), base),
             TableRef::Function { call, ordinality, alias, columns, .. } => {
@@ -78,8 +79,7 @@ impl Binder<'_> {
             }
             TableRef::Join(join) => self.join(join, base, left),
             TableRef::Unsupported { what, loc } => Err(self.unsupported(what, *loc)),
-        };
-        out
+        }
     }
 
     /// A relation under an alias, its columns renamed as far as the alias says.

@@ -45,8 +45,8 @@ impl Parser<'_> {
     fn climb(&mut self, min: u8, simple: bool) -> SqlResult<Expr> {
         self.stack.check()?;
         let left = self.prefix(simple)?;
-        let out = self.infix(left, min, simple);
-        out
+
+        self.infix(left, min, simple)
     }
 
     fn prefix(&mut self, simple: bool) -> SqlResult<Expr> {

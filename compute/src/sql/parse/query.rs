@@ -15,8 +15,8 @@ impl Parser<'_> {
     pub(super) fn query(&mut self) -> SqlResult<Query> {
         self.stack.check()?;
         let with = self.with()?;
-        let out = self.query_after_with(with);
-        out
+
+        self.query_after_with(with)
     }
 
     pub(super) fn query_after_with(&mut self, with: Option<With>) -> SqlResult<Query> {

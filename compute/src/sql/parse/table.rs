@@ -14,8 +14,8 @@ impl Parser<'_> {
     pub(super) fn table_ref(&mut self) -> SqlResult<TableRef> {
         self.stack.check()?;
         let left = self.table_primary()?;
-        let out = self.joins(left);
-        out
+
+        self.joins(left)
     }
 
     /// The joins behind an item.
