@@ -85,7 +85,9 @@ fn cat(a: &Datum, b: &Datum, call: &Call<'_>) -> SqlResult<Datum> {
         1 | -1 => {
             let (outer, inner) = if a.dims.len() > b.dims.len() { (a, b) } else { (b, a) };
             if lens(&outer.dims[1..]) != lens(&inner.dims) {
-                return Err(incompatible("Arrays with differing dimensions are not compatible for concatenation."));
+                return Err(incompatible(
+                    "Arrays with differing dimensions are not compatible for concatenation.",
+                ));
             }
             let mut dims = outer.dims.clone();
             dims[0].len += 1;
@@ -124,7 +126,9 @@ fn position(args: &[Datum], _call: &Call<'_>) -> SqlResult<Datum> {
     let (array, value, start) = match args {
         [array, value] => (array, value, i32::MIN),
         [array, value, Datum::Int4(start)] => (array, value, *start),
-        [_, _, Datum::Null] => return Err(refuse(SqlState::NULL_VALUE_NOT_ALLOWED, "initial position must not be null")),
+        [_, _, Datum::Null] => {
+            return Err(refuse(SqlState::NULL_VALUE_NOT_ALLOWED, "initial position must not be null"));
+        }
         _ => return Err(wrong_arguments(args)),
     };
     let Some(array) = as_array(array)? else { return Ok(Datum::Null) };
@@ -163,7 +167,8 @@ fn remove(array: &Datum, value: &Datum) -> SqlResult<Datum> {
 fn replace(array: &Datum, from: &Datum, to: &Datum) -> SqlResult<Datum> {
     let Some(array) = as_array(array)? else { return Ok(Datum::Null) };
     let ty = PgType::new(array.element);
-    let values = array.values.iter().map(|v| if same(v, from, ty) { to.clone() } else { v.clone() }).collect();
+    let values =
+        array.values.iter().map(|v| if same(v, from, ty) { to.clone() } else { v.clone() }).collect();
     Ok(Datum::Array(Arc::new(ArrayValue { element: array.element, dims: array.dims.clone(), values })))
 }
 
@@ -183,7 +188,9 @@ fn to_string(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
         [array, separator, null] => (array, separator, null.as_str()),
         _ => return Err(wrong_arguments(args)),
     };
-    let (Some(array), Some(separator)) = (as_array(array)?, separator.as_str()) else { return Ok(Datum::Null) };
+    let (Some(array), Some(separator)) = (as_array(array)?, separator.as_str()) else {
+        return Ok(Datum::Null);
+    };
     let ty = PgType::new(array.element);
     let mut out = String::new();
     let mut first = true;
@@ -229,7 +236,8 @@ fn fill(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
         [value, lens, lowers] => (value, lens, Some(lowers)),
         _ => return Err(wrong_arguments(args)),
     };
-    let no_null = || refuse(SqlState::NULL_VALUE_NOT_ALLOWED, "dimension array or low bound array cannot be null");
+    let no_null =
+        || refuse(SqlState::NULL_VALUE_NOT_ALLOWED, "dimension array or low bound array cannot be null");
     let ints = |datum: &Datum| -> SqlResult<Vec<i32>> {
         let array = as_array(datum)?.ok_or_else(no_null)?;
         if array.dims.len() > 1 {
@@ -257,8 +265,12 @@ fn fill(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
     let mut total = usize::from(!lens.is_empty());
     for len in &lens {
         let len = usize::try_from(*len).ok();
-        total = len.and_then(|len| total.checked_mul(len)).filter(|n| *n <= shardforge_types::array::MAX_ELEMENTS)
-            .ok_or_else(|| refuse(SqlState::PROGRAM_LIMIT_EXCEEDED, "array size exceeds the maximum allowed (134217727)"))?;
+        total = len
+            .and_then(|len| total.checked_mul(len))
+            .filter(|n| *n <= shardforge_types::array::MAX_ELEMENTS)
+            .ok_or_else(|| {
+                refuse(SqlState::PROGRAM_LIMIT_EXCEEDED, "array size exceeds the maximum allowed (134217727)")
+            })?;
     }
     if total == 0 {
         return Ok(Datum::Array(Arc::new(ArrayValue::empty(element))));
@@ -306,7 +318,8 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     strict(3278, "array_position", position).non_strict(),
     strict(3279, "array_positions", all_positions).non_strict(),
     strict(3167, "array_remove", body!(|a: &Datum, v: &Datum| remove(a, v))).non_strict(),
-    strict(3168, "array_replace", body!(|a: &Datum, from: &Datum, to: &Datum| replace(a, from, to))).non_strict(),
+    strict(3168, "array_replace", body!(|a: &Datum, from: &Datum, to: &Datum| replace(a, from, to)))
+        .non_strict(),
     strict(2747, "arrayoverlap", body!(|a: &Array, b: &Array| overlaps(a, b))),
     strict(2748, "arraycontains", body!(|a: &Array, b: &Array| contains(a, b))),
     strict(2749, "arraycontained", body!(|a: &Array, b: &Array| contains(b, a))),

@@ -30,7 +30,8 @@ fn encode(bytes: &[u8], format: &str) -> SqlResult<String> {
         "base64" => {
             // Lines of 76 characters, as MIME has them.
             let all = STANDARD.encode(bytes);
-            let lines: Vec<&str> = all.as_bytes().chunks(76).filter_map(|l| std::str::from_utf8(l).ok()).collect();
+            let lines: Vec<&str> =
+                all.as_bytes().chunks(76).filter_map(|l| std::str::from_utf8(l).ok()).collect();
             Ok(lines.join("\n"))
         }
         "escape" => {
@@ -54,7 +55,8 @@ fn decode(text: &str, format: &str) -> SqlResult<Vec<u8>> {
         "hex" => {
             let mut digits = Vec::with_capacity(text.len());
             for c in text.chars().filter(|c| !matches!(c, ' ' | '\n' | '\t' | '\r')) {
-                let digit = c.to_digit(16).ok_or_else(|| bad(format!("invalid hexadecimal digit: \"{c}\"")))?;
+                let digit =
+                    c.to_digit(16).ok_or_else(|| bad(format!("invalid hexadecimal digit: \"{c}\"")))?;
                 digits.push(digit as u8);
             }
             if digits.len() % 2 == 1 {
@@ -137,7 +139,8 @@ fn position(bytes: &[u8], part: &[u8]) -> i32 {
 fn trim(bytes: &Bytes, set: &Bytes, start: bool, end: bool) -> Bytes {
     let inside = |byte: &u8| set.contains(byte);
     let first = if start { bytes.iter().position(|b| !inside(b)).unwrap_or(bytes.len()) } else { 0 };
-    let last = if end { bytes.iter().rposition(|b| !inside(b)).map_or(first, |at| at + 1) } else { bytes.len() };
+    let last =
+        if end { bytes.iter().rposition(|b| !inside(b)).map_or(first, |at| at + 1) } else { bytes.len() };
     bytes.slice(first..last.max(first))
 }
 
@@ -175,7 +178,9 @@ fn from_utf8(text: &str, encoding: &str) -> SqlResult<Vec<u8>> {
             .chars()
             .map(|c| {
                 u8::try_from(u32::from(c)).map_err(|_| {
-                    let message = format!("character \"{c}\" in encoding \"UTF8\" has no equivalent in encoding \"LATIN1\"");
+                    let message = format!(
+                        "character \"{c}\" in encoding \"UTF8\" has no equivalent in encoding \"LATIN1\""
+                    );
                     SqlError::new(SqlState::UNTRANSLATABLE_CHARACTER, message)
                 })
             })
@@ -210,7 +215,11 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
             i32::from(a[at / 8] >> (at % 8) & 1)
         }),
     ),
-    strict(6163, "bit_count", body!(|a: &Bytes| a.iter().map(|byte| i64::from(byte.count_ones())).sum::<i64>())),
+    strict(
+        6163,
+        "bit_count",
+        body!(|a: &Bytes| a.iter().map(|byte| i64::from(byte.count_ones())).sum::<i64>()),
+    ),
     strict(1946, "encode", body!(|a: &Bytes, format: &str| encode(a, format))),
     strict(1947, "decode", body!(|a: &str, format: &str| decode(a, format))),
     strict(2311, "md5", body!(|a: &str| hex(&Md5::digest(a.as_bytes())))),

@@ -66,8 +66,7 @@ fn age(end: i64, start: i64) -> SqlResult<Interval> {
     let sign = if end < start { -1 } else { 1 };
     let mut micros = sign * (end_micros - start_micros);
     let mut days = sign * (e.day - s.day);
-    let mut months =
-        sign * (12 * (e.year - s.year) + e.month - s.month);
+    let mut months = sign * (12 * (e.year - s.year) + e.month - s.month);
     if micros < 0 {
         micros += shardforge_types::interval::DAY_MICROS;
         days -= 1;

@@ -34,9 +34,9 @@ fn number(rest: &mut &str) -> SqlResult<Option<usize>> {
     if end == 0 {
         return Ok(None);
     }
-    let value = rest[..end].parse::<i32>().map_err(|_| {
-        SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "number is out of range")
-    })?;
+    let value = rest[..end]
+        .parse::<i32>()
+        .map_err(|_| SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "number is out of range"))?;
     *rest = &rest[end..];
     Ok(Some(value as usize))
 }
@@ -61,7 +61,8 @@ fn format(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
     while let Some(at) = rest.find('%') {
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];
-        let unterminated = || bad("unterminated format() type specifier").hint("For a single \"%\" use \"%%\".");
+        let unterminated =
+            || bad("unterminated format() type specifier").hint("For a single \"%\" use \"%%\".");
         if let Some(after) = rest.strip_prefix('%') {
             out.push('%');
             rest = after;
@@ -84,7 +85,9 @@ fn format(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
                 rest = after;
                 let mut from = None;
                 if let Some(n) = number(&mut rest)? {
-                    rest = rest.strip_prefix('$').ok_or_else(|| bad("width argument position must be ended by \"$\""))?;
+                    rest = rest
+                        .strip_prefix('$')
+                        .ok_or_else(|| bad("width argument position must be ended by \"$\""))?;
                     from = Some(n);
                 }
                 let (value, _) = take(&mut next, from)?;

@@ -68,36 +68,36 @@ fn sign(a: f64) -> f64 {
     }
 }
 
+/// The value of a function of degrees where it is exact: whole degrees within a turn, unsigned.
+fn exact(degrees: f64, values: &[(u16, f64)]) -> Option<f64> {
+    values.iter().find(|(at, _)| f64::from(*at) == degrees).map(|(_, value)| *value)
+}
+
 /// Sine of degrees, exact where the result is.
 fn sin_degrees(a: f64) -> f64 {
+    const EXACT: &[(u16, f64)] =
+        &[(0, 0.0), (30, 0.5), (90, 1.0), (150, 0.5), (180, 0.0), (210, -0.5), (270, -1.0), (330, -0.5)];
     let reduced = a % 360.0;
-    match reduced.abs() {
-        x if x == 0.0 || x == 180.0 => 0.0,
-        x if x == 90.0 => reduced.signum(),
-        x if x == 270.0 => -reduced.signum(),
-        x if x == 30.0 || x == 150.0 => 0.5 * reduced.signum(),
-        x if x == 210.0 || x == 330.0 => -0.5 * reduced.signum(),
-        _ => reduced.to_radians().sin(),
+    match exact(reduced.abs(), EXACT) {
+        Some(0.0) => 0.0,
+        Some(value) => value * reduced.signum(),
+        None => reduced.to_radians().sin(),
     }
 }
 
 /// Cosine of degrees, exact where the result is.
 fn cos_degrees(a: f64) -> f64 {
-    match (a % 360.0).abs() {
-        x if x == 0.0 => 1.0,
-        x if x == 180.0 => -1.0,
-        x if x == 90.0 || x == 270.0 => 0.0,
-        x if x == 60.0 || x == 300.0 => 0.5,
-        x if x == 120.0 || x == 240.0 => -0.5,
-        x => x.to_radians().cos(),
-    }
+    const EXACT: &[(u16, f64)] =
+        &[(0, 1.0), (60, 0.5), (90, 0.0), (120, -0.5), (180, -1.0), (240, -0.5), (270, 0.0), (300, 0.5)];
+    let reduced = (a % 360.0).abs();
+    exact(reduced, EXACT).unwrap_or_else(|| reduced.to_radians().cos())
 }
 
 fn tan_degrees(a: f64) -> f64 {
-    match (a % 180.0).abs() {
-        x if x == 45.0 => (a % 180.0).signum(),
-        x if x == 135.0 => -(a % 180.0).signum(),
-        _ => sin_degrees(a) / cos_degrees(a),
+    let reduced = a % 180.0;
+    match exact(reduced.abs(), &[(45, 1.0), (135, -1.0)]) {
+        Some(value) => value * reduced.signum(),
+        None => sin_degrees(a) / cos_degrees(a),
     }
 }
 

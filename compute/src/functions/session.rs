@@ -9,7 +9,11 @@ use shardforge_types::{Datum, Numeric, SqlState, oids};
 const SERVER_VERSION: &str = "15.10";
 
 fn version() -> String {
-    format!("PostgreSQL {SERVER_VERSION} (ShardForge {}) on {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH)
+    format!(
+        "PostgreSQL {SERVER_VERSION} (ShardForge {}) on {}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH
+    )
 }
 
 fn setting(call: &Call<'_>, name: &str, missing_ok: bool) -> SqlResult<Option<String>> {
@@ -106,12 +110,20 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     stable(746, "session_user", body!(call || call.context.session.session_user.as_str())),
     stable(710, "getpgusername", body!(call || call.context.session.user.as_str())),
     stable(861, "current_database", body!(call || call.context.session.database.as_str())),
-    stable(1402, "current_schema", body!(call || call.context.session.search_path.first().map(String::as_str))),
+    stable(
+        1402,
+        "current_schema",
+        body!(call || call.context.session.search_path.first().map(String::as_str)),
+    ),
     stable(1403, "current_schemas", body!(call |implicit: bool| current_schemas(call, implicit))),
     stable(89, "version", body!(|| version())),
     stable(2026, "pg_backend_pid", body!(call || call.context.session.backend_pid)),
     stable(2077, "current_setting", body!(call |name: &str| setting(call, name, false))),
-    stable(3294, "current_setting", body!(call |name: &str, missing_ok: bool| setting(call, name, missing_ok)?)),
+    stable(
+        3294,
+        "current_setting",
+        body!(call |name: &str, missing_ok: bool| setting(call, name, missing_ok)?),
+    ),
     volatile(2078, "set_config", set_config).non_strict(),
     stable(810, "pg_client_encoding", body!(|| "UTF8")),
     stable(1039, "getdatabaseencoding", body!(|| "UTF8")),
@@ -122,11 +134,15 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     super::call::strict(3166, "pg_size_pretty", body!(|bytes: &Numeric| size_pretty_numeric(bytes))),
     super::call::strict(3334, "pg_size_bytes", body!(|text: &str| size_bytes(text))),
     volatile(315, "pg_jit_available", body!(|| false)),
-    stable(1269, "pg_column_size", body!(|value: &Datum| {
-        let mut bytes = Vec::new();
-        shardforge_types::row::body::encode_body(&mut bytes, value);
-        bytes.len() as i32
-    })),
+    stable(
+        1269,
+        "pg_column_size",
+        body!(|value: &Datum| {
+            let mut bytes = Vec::new();
+            shardforge_types::row::body::encode_body(&mut bytes, value);
+            bytes.len() as i32
+        }),
+    ),
 ];
 
 #[cfg(test)]

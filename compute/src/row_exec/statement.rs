@@ -327,7 +327,7 @@ fn plan_update(update: &Update, bind: &BindContext<'_>) -> SqlResult<RowPlan> {
         let target = scan_target(&codec, &update.cols, update.predicate.as_ref(), mode, columns)?;
         let assignments =
             update.assignments.iter().map(|(column, expr)| Ok((*column, Some(compile(expr, &scope)?))));
-        (Target::Scan(target), assignments.collect::<SqlResult<Vec<_>>>()?, None)
+        (Target::Scan(Box::new(target)), assignments.collect::<SqlResult<Vec<_>>>()?, None)
     };
     Ok(RowPlan { kind: PlanKind::Update(UpdatePlan { change, target, assignments, returning }), feed })
 }
@@ -359,7 +359,10 @@ fn plan_delete(delete: &Delete) -> SqlResult<RowPlan> {
         )
     } else {
         let predicate = delete.predicate.as_ref();
-        (Target::Scan(scan_target(&codec, &delete.cols, predicate, LockMode::Update, columns)?), None)
+        (
+            Target::Scan(Box::new(scan_target(&codec, &delete.cols, predicate, LockMode::Update, columns)?)),
+            None,
+        )
     };
     Ok(RowPlan { kind: PlanKind::Delete(DeletePlan { codec, target, returning }), feed })
 }

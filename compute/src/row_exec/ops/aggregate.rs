@@ -25,9 +25,12 @@ pub(in crate::row_exec) struct AggregatePlan {
     pub(in crate::row_exec) calls: Vec<AggregateColumn>,
 }
 
+/// A call's state, and for DISTINCT the arguments it has seen.
+type GroupState = (Box<dyn Accumulator>, AHashSet<Vec<u8>>);
+
 struct Group {
     keys: Vec<Datum>,
-    states: Vec<(Box<dyn Accumulator>, AHashSet<Vec<u8>>)>,
+    states: Vec<GroupState>,
 }
 
 /// The groups so far, in the order in which they appeared.

@@ -11,6 +11,9 @@ use shardforge_types::row::{Cell, ColumnStorage, ExternalValue, RowLayout, RowVi
 use shardforge_types::{Datum, PgType, SqlState};
 use std::sync::Arc;
 
+/// Fetches a value that lies outside its row: given the row's key, what the row holds of it, and its type.
+pub type FetchExternal<'f> = dyn FnMut(&[u8], ExternalValue, PgType) -> Step<Datum> + 'f;
+
 /// The position, in scans and derived queries, of the hidden row id of a table without a primary key:
 /// a bigint that is no column.
 pub const ROW_ID: usize = usize::MAX;
@@ -133,7 +136,7 @@ impl TableCodec {
         value: &Bytes,
         columns: &[usize],
         out: &mut Vec<Datum>,
-        external: &mut dyn FnMut(&[u8], ExternalValue, PgType) -> Step<Datum>,
+        external: &mut FetchExternal<'_>,
     ) -> Step<()> {
         let view = self.view(value)?;
         out.clear();
@@ -150,7 +153,7 @@ impl TableCodec {
         value: &Bytes,
         columns: &[usize],
         out: &mut Vec<Datum>,
-        external: &mut dyn FnMut(&[u8], ExternalValue, PgType) -> Step<Datum>,
+        external: &mut FetchExternal<'_>,
     ) -> Step<()> {
         let view = self.view(value)?;
         out.clear();
@@ -167,7 +170,7 @@ impl TableCodec {
         value: &Bytes,
         view: &RowView<'_>,
         column: usize,
-        external: &mut dyn FnMut(&[u8], ExternalValue, PgType) -> Step<Datum>,
+        external: &mut FetchExternal<'_>,
     ) -> Step<Datum> {
         if column == ROW_ID {
             return Ok(self.key_value(key, column)?);

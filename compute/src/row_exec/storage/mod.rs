@@ -30,6 +30,6 @@ mod row_ids;
 
 pub(super) use big_values::delete_chunks;
 pub(crate) use big_values::{fetch_external, new_chunks};
-pub use codec::{KeyColumn, ROW_ID, TableCodec};
+pub use codec::{FetchExternal, KeyColumn, ROW_ID, TableCodec};
 pub use index::{EntryParts, IndexCodec};
 pub use row_ids::RowIds;

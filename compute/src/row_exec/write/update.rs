@@ -152,7 +152,7 @@ impl Change {
 #[derive(Debug)]
 pub(in crate::row_exec) enum Target {
     /// A scan of the table, which locks them.
-    Scan(ScanPlan),
+    Scan(Box<ScanPlan>),
     /// The report engine.
     Fed(FedTarget),
 }
