@@ -66,6 +66,6 @@ fn publications(batch: &Batch, effects: &[Effect]) -> Vec<Publication> {
         publication.large |= !fragments.is_empty();
         publication.records.push(batch.records[*nth as usize].clone());
     }
-    metrics::counter!("safekeeper_commits_total").increment(commits);
+    metrics::counter!("shardforge_safekeeper_commits_total").increment(commits);
     out
 }

@@ -260,11 +260,11 @@ impl Safekeeper {
 /// Gauges of what is not counted where it happens.
 fn measure(log: &Log, hub: &Hub) {
     let stats = log.stats();
-    metrics::gauge!("safekeeper_log_bytes").set(stats.disk_bytes as f64);
-    metrics::gauge!("safekeeper_log_segments").set(stats.segments as f64);
-    metrics::gauge!("safekeeper_log_entries").set(stats.entries as f64);
-    metrics::counter!("safekeeper_fsyncs_total").absolute(stats.batches);
-    metrics::counter!("safekeeper_log_written_bytes_total").absolute(stats.written_bytes);
-    metrics::counter!("safekeeper_log_disk_reads_total").absolute(stats.disk_reads);
-    metrics::gauge!("safekeeper_feed_lag_commits").set(hub.lag() as f64);
+    metrics::gauge!("shardforge_safekeeper_log_bytes").set(stats.disk_bytes as f64);
+    metrics::gauge!("shardforge_safekeeper_log_segments").set(stats.segments as f64);
+    metrics::gauge!("shardforge_safekeeper_log_entries").set(stats.entries as f64);
+    metrics::counter!("shardforge_safekeeper_fsyncs_total").absolute(stats.batches);
+    metrics::counter!("shardforge_safekeeper_log_written_bytes_total").absolute(stats.written_bytes);
+    metrics::counter!("shardforge_safekeeper_log_disk_reads_total").absolute(stats.disk_reads);
+    metrics::gauge!("shardforge_safekeeper_feed_lag_commits").set(hub.lag() as f64);
 }

@@ -66,7 +66,7 @@ impl BranchCache {
                 floor,
                 snapshot: need.snapshot,
             };
-            metrics::counter!("cache_page_requests_total").increment(1);
+            metrics::counter!("shardforge_cache_page_requests_total").increment(1);
             let page = retried(|| self.service.get_page(request.clone())).await?;
             self.verify(need, floor, &page)?;
             let covers = match need.direction {

@@ -80,7 +80,7 @@ impl BranchCache {
                 wiped.extend(under.map(|page| (shard, page.clone())));
             }
         }
-        metrics::counter!("cache_folds_total").increment(1);
+        metrics::counter!("shardforge_cache_folds_total").increment(1);
         Fold { floor, wiped, cursor: Some(Bytes::new()), ranges }
     }
 

@@ -85,7 +85,7 @@ impl Archiver {
             let read = read.await.map_err(|e| Error::internal("reading the log panicked").with_source(e))?;
             let Some((records, last)) = read? else { return Ok(()) };
             let bytes = encode_segment(branch, first, last, &records, random::thread().bytes16());
-            metrics::counter!("safekeeper_archived_bytes_total").increment(bytes.len() as u64);
+            metrics::counter!("shardforge_safekeeper_archived_bytes_total").increment(bytes.len() as u64);
             // One that exists holds the same LSNs, and so the same records.
             self.index.store().put_if_absent(&paths::wal_segment(branch, first, last), bytes).await?;
             self.index.add(branch, first, last);

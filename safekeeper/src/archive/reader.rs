@@ -58,7 +58,7 @@ impl ArchiveReader {
                 chunk.fragments_done = fragment;
             }
         }
-        metrics::counter!("safekeeper_archive_reads_total").increment(1);
+        metrics::counter!("shardforge_safekeeper_archive_reads_total").increment(1);
         Ok(Some(chunk))
     }
 

@@ -53,7 +53,7 @@ impl Chore for Trim {
             let reports = self.reports.lock();
             trim_point(&state, |branch| self.index.safe_through(branch, reports.uploaded(branch)))
         };
-        metrics::gauge!("safekeeper_trim_lag_entries").set(point.saturating_sub(purged) as f64);
+        metrics::gauge!("shardforge_safekeeper_trim_lag_entries").set(point.saturating_sub(purged) as f64);
         if point < purged + self.min_entries.max(1) {
             return Ok(());
         }

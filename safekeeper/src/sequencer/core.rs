@@ -130,7 +130,7 @@ impl SequencerCore {
             return None;
         }
         self.in_flight += 1;
-        metrics::counter!("safekeeper_batches_total").increment(1);
+        metrics::counter!("shardforge_safekeeper_batches_total").increment(1);
         Some(Batch::build(self.term, &draft.records))
     }
 
@@ -205,7 +205,7 @@ impl SequencerCore {
                 return answers.push(Answer::Commit(done, CommitOutcome::TooOld { floor }));
             }
             Verdict::Conflict { key, written_at } => {
-                metrics::counter!("safekeeper_conflicts_total").increment(1);
+                metrics::counter!("shardforge_safekeeper_conflicts_total").increment(1);
                 let written_at = if written_at > tail.applied { Lsn::MAX } else { written_at };
                 CommitOutcome::Conflict { key, written_at }
             }
@@ -270,7 +270,7 @@ impl SequencerCore {
                 return answers.push(Answer::Commit(done, CommitOutcome::TooOld { floor }));
             }
             Verdict::Conflict { key, written_at } => {
-                metrics::counter!("safekeeper_conflicts_total").increment(1);
+                metrics::counter!("shardforge_safekeeper_conflicts_total").increment(1);
                 let written_at = if written_at > tail.applied { Lsn::MAX } else { written_at };
                 return answers.push(Answer::Commit(done, CommitOutcome::Conflict { key, written_at }));
             }

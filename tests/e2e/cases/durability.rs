@@ -119,13 +119,13 @@ fn disposable() {
     let server = Server::start(&folder);
     let before = fill(&server);
     // Everything is in layers, and the log before them has been trimmed.
-    eventually("layers were uploaded", || server.metric("shardforge_pageserver_uploads_total") > 3.0);
+    eventually("layers were uploaded", || server.metric("shardforge_pageserver_layers_uploaded_total") > 3.0);
     server.kill();
     std::fs::remove_dir_all(folder.join("pageserver")).unwrap();
     std::fs::remove_dir_all(folder.join("compute")).unwrap();
     let server = Server::start(&folder);
     assert_eq!(checksum(&server), before);
-    assert!(server.metric("shardforge_pageserver_layers_read_total") > 0.0, "pages came from layers");
+    assert!(server.metric("shardforge_pageserver_layer_blocks_read_total") > 0.0, "pages came from layers");
     server.stop();
 }
 

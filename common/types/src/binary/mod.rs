@@ -44,6 +44,8 @@ pub fn input(bytes: &[u8], ty: PgType) -> Result<Datum, ValueError> {
             return Err(ValueError::not_supported("input of anonymous composite types is not implemented"));
         }
         oids::JSON => return Err(ValueError::not_supported(format!("type {ty} is not supported"))),
+        // PostgreSQL has no binary form of it and sends none; ours, between executors, is its text.
+        oids::ACLITEM => Datum::Text(text(bytes)?),
         oids::INT2VECTOR | oids::OIDVECTOR => array::input(bytes, ty)?,
         oid if oid.is_text_like() => Datum::Text(text(bytes)?),
         oid if oid.is_oid_like() => Datum::Oid(Oid(u32::from_be_bytes(fixed(bytes)?))),
