@@ -34,6 +34,7 @@ pub struct RowPlan {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a plan is made once, lies in an Arc and never moves")]
 pub(super) enum PlanKind {
     Query(Node),
     Insert(InsertPlan),
