@@ -89,8 +89,7 @@ impl Compute {
         let config = BranchConfig { shards, ..self.parts.branch.clone() };
         let branch = Branch::open(info.id, config, wal, pages, self.parts.disk.clone()).await?;
         bootstrap::ensure(&branch).await?;
-        let opened =
-            Arc::new(OpenBranch {
+        let opened = Arc::new(OpenBranch {
             ids: IdAllocator::new(branch.clone()),
             branch,
             catalogs: CatalogCache::new(),

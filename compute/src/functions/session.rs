@@ -5,8 +5,7 @@ use super::call::{Call, ScalarFunction, stable, volatile};
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Datum, Numeric, SqlState, oids};
 
-/// What `server_version` says, and so what clients believe.
-const SERVER_VERSION: &str = "15.10";
+use crate::session::settings::SERVER_VERSION;
 
 fn version() -> String {
     format!(

@@ -193,9 +193,10 @@ impl Server {
         }
         let cancel = Arc::new(Cancel::default());
         let pid = self.next_pid.fetch_add(1, Ordering::Relaxed) & i32::MAX;
-        let mut session = Session::open(self.compute.clone(), &parameters, pid, cancel.clone(), self.shutdown.subscribe())
-            .await
-            .map_err(Ended::Fatal)?;
+        let mut session =
+            Session::open(self.compute.clone(), &parameters, pid, cancel.clone(), self.shutdown.subscribe())
+                .await
+                .map_err(Ended::Fatal)?;
         self.authenticate(wire, &mut session, &parameters, peer).await?;
         session.authorize().await.map_err(Ended::Fatal)?;
         let mut secret = [0; 4];
@@ -221,7 +222,9 @@ impl Server {
     ) -> Result<(), Ended> {
         let loopback = match peer.ip() {
             std::net::IpAddr::V4(ip) => ip.is_loopback(),
-            std::net::IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
+            std::net::IpAddr::V6(ip) => {
+                ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
+            }
         };
         if loopback {
             return Ok(());

@@ -3,10 +3,12 @@
 use super::Session;
 use super::execute::{self, Statement};
 use super::prepared::Plan;
+use super::rows::names_objects;
 use super::run::cancellable;
 use crate::catalog::TableDef;
 use crate::copy::reader::{Fields, Reader};
 use crate::copy::writer::write_row;
+use crate::functions::text_io;
 use crate::pgwire::connection::{Ended, Wire};
 use crate::pgwire::message::Frontend;
 use crate::row_exec::{ExecEnv, Execution, Stop};
@@ -20,7 +22,12 @@ const BATCH_ROWS: usize = 256;
 
 impl Session {
     /// Runs a COPY, its conversation with the client included.
-    pub(super) async fn run_copy(&mut self, plan: &Arc<Plan>, last: bool, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
+    pub(super) async fn run_copy(
+        &mut self,
+        plan: &Arc<Plan>,
+        last: bool,
+        wire: &mut Wire,
+    ) -> Result<SqlResult<()>, Ended> {
         let BoundStatement::Copy(copy) = &plan.bound.statement else {
             return Ok(Err(SqlError::internal("not a COPY")));
         };
@@ -61,13 +68,15 @@ impl Session {
         let cancel = self.cancel.clone();
         let timeout = self.settings.lock().timeout_millis("statement_timeout");
         let settings = self.settings.lock().forms().clone();
-        let mut stream = match cancellable(&cancel, timeout, self.report(Arc::new(query.clone()), statement)).await {
-            Ok(stream) => stream,
-            Err(error) => return Ok(Err(error)),
-        };
+        let mut stream =
+            match cancellable(&cancel, timeout, self.report(Arc::new(query.clone()), statement)).await {
+                Ok(stream) => stream,
+                Err(error) => return Ok(Err(error)),
+            };
         wire.writer.copy_response(false, query.output.len());
         if format.header != CopyHeader::Absent {
-            let names: Vec<Option<&[u8]>> = query.output.iter().map(|column| Some(column.name.as_bytes())).collect();
+            let names: Vec<Option<&[u8]>> =
+                query.output.iter().map(|column| Some(column.name.as_bytes())).collect();
             let written = wire.writer.copy_data(|out| {
                 write_row(&names, format, out);
                 Ok(())
@@ -89,10 +98,20 @@ impl Session {
             for row in batch {
                 for ((text, datum), column) in texts.iter_mut().zip(&row).zip(&query.output) {
                     text.clear();
-                    text::output(datum, column.ty, &settings, text);
+                    if names_objects(column.ty) {
+                        match text_io::to_text(datum, column.ty, &statement.context) {
+                            Ok(name) => text.extend_from_slice(name.unwrap_or_default().as_bytes()),
+                            Err(error) => return Ok(Err(error)),
+                        }
+                    } else {
+                        text::output(datum, column.ty, &settings, text);
+                    }
                 }
-                let fields: Vec<Option<&[u8]>> =
-                    texts.iter().zip(&row).map(|(text, datum)| (!datum.is_null()).then_some(text.as_slice())).collect();
+                let fields: Vec<Option<&[u8]>> = texts
+                    .iter()
+                    .zip(&row)
+                    .map(|(text, datum)| (!datum.is_null()).then_some(text.as_slice()))
+                    .collect();
                 let written = wire.writer.copy_data(|out| {
                     write_row(&fields, format, out);
                     Ok(())
@@ -184,7 +203,12 @@ impl Session {
     }
 
     /// Writes rows that were read.
-    async fn write_rows(&mut self, execution: &mut Execution, rows: Vec<Vec<Datum>>, statement: &Statement) -> SqlResult<()> {
+    async fn write_rows(
+        &mut self,
+        execution: &mut Execution,
+        rows: Vec<Vec<Datum>>,
+        statement: &Statement,
+    ) -> SqlResult<()> {
         let row_ids = match execution.plan().needs_row_ids() {
             true => Some(self.branch.row_ids().await?),
             false => None,
@@ -283,7 +307,10 @@ impl RowSink<'_> {
             CopyHeader::Match => return self.check_header(fields),
         }
         if fields.len() > self.columns.len() {
-            return Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, "extra data after last expected column"));
+            return Err(SqlError::new(
+                SqlState::BAD_COPY_FILE_FORMAT,
+                "extra data after last expected column",
+            ));
         }
         if fields.len() < self.columns.len() {
             // An empty line is one empty field; a table without columns has rows without any.

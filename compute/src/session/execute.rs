@@ -10,8 +10,8 @@ use crate::functions::EvalContext;
 use crate::report::{ReportContext, RowStream};
 use crate::row_exec::{self, ExecEnv, Execution, Stop};
 use crate::sql::BindContext;
-use crate::sql::bound::{Bound, BoundStatement, Ddl, Query};
 use crate::sql::CatalogLookup;
+use crate::sql::bound::{Bound, BoundStatement, Ddl, Query};
 use crate::txn::{LockWait, Txn, TxnError, TxnErrorKind};
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Datum, Settings, SqlState};
@@ -112,7 +112,8 @@ impl Session {
 
     /// Runs a statement that reads or changes data or schema.
     pub(super) async fn start_data(&mut self, plan: &Arc<Plan>, params: &Arc<[Datum]>) -> SqlResult<Outcome> {
-        let catalog = plan.catalog().cloned().ok_or_else(|| SqlError::internal("a plan without a catalog"))?;
+        let catalog =
+            plan.catalog().cloned().ok_or_else(|| SqlError::internal("a plan without a catalog"))?;
         let context = self.eval_context(&catalog);
         let statement = Statement { catalog, context, params: params.clone() };
         self.start_bound(&plan.bound.statement, plan.row.as_ref(), &statement).await
@@ -153,7 +154,9 @@ impl Session {
             BoundStatement::Insert(_) => "INSERT",
             BoundStatement::Update(_) => "UPDATE",
             BoundStatement::Delete(_) => "DELETE",
-            BoundStatement::Copy(copy) if matches!(copy.what, crate::sql::bound::CopyWhat::From { .. }) => "COPY FROM",
+            BoundStatement::Copy(copy) if matches!(copy.what, crate::sql::bound::CopyWhat::From { .. }) => {
+                "COPY FROM"
+            }
             BoundStatement::Ddl(Ddl::Nothing { .. }) => return Ok(()),
             BoundStatement::Ddl(change) => ddl_name(change),
             _ => return Ok(()),
@@ -199,7 +202,8 @@ impl Session {
                     execution.feed(batch);
                 }
             }
-            let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
+            let transaction =
+                self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
             let mut guard = transaction.lock().await;
             let txn = open(&mut guard)?;
             let mut run = RowRun::default();
@@ -241,7 +245,11 @@ impl Session {
     }
 
     /// Starts a query on the report engine.
-    pub(super) async fn report(&mut self, query: Arc<Query>, statement: &Statement) -> SqlResult<Box<dyn RowStream>> {
+    pub(super) async fn report(
+        &mut self,
+        query: Arc<Query>,
+        statement: &Statement,
+    ) -> SqlResult<Box<dyn RowStream>> {
         let context = self.report_context(statement)?;
         self.compute.parts().reports.run(query, context).await
     }

@@ -146,7 +146,8 @@ impl Session {
     }
 
     async fn role(&self, name: &str) -> SqlResult<Option<RoleRow>> {
-        let mut txn = Txn::begin(&self.branch.branch, TxnOptions { read_only: true, ..TxnOptions::default() });
+        let mut txn =
+            Txn::begin(&self.branch.branch, TxnOptions { read_only: true, ..TxnOptions::default() });
         txn.begin_statement().await?;
         let role = roles::role(&mut txn, name).await?;
         txn.rollback();
@@ -178,7 +179,9 @@ impl Session {
     }
 
     fn notice(&self, message: impl Into<String>) {
-        self.notices.lock().push(Notice(Severity::Notice, SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message)));
+        self.notices
+            .lock()
+            .push(Notice(Severity::Notice, SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message)));
     }
 
     fn warning(&self, sqlstate: SqlState, message: impl Into<String>) {

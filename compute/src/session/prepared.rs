@@ -3,6 +3,7 @@
 use super::execute::{Outcome, RowPlan};
 use super::{Session, rows};
 use crate::catalog::{DatabaseCatalog, SessionCatalog, TableDef};
+use crate::functions::text_io;
 use crate::pgwire::message::{self, Bind, format_at};
 use crate::pgwire::writer::Writer;
 use crate::row_exec::expr::{Env, Scope, compile};
@@ -116,7 +117,11 @@ impl Session {
     }
 
     /// Binds a statement under the catalog and the settings of now.
-    pub(super) async fn plan(&mut self, statement: &ParsedStatement, given: &[Option<PgType>]) -> SqlResult<Arc<Plan>> {
+    pub(super) async fn plan(
+        &mut self,
+        statement: &ParsedStatement,
+        given: &[Option<PgType>],
+    ) -> SqlResult<Arc<Plan>> {
         self.refuse_when_aborted(statement)?;
         let (catalog, session_catalog) = if statement.needs_no_snapshot() {
             (None, None)
@@ -135,7 +140,10 @@ impl Session {
         let ctx = BindContext { catalog: lookup, settings: &forms, param_types: given };
         let bound = sql::bind(statement, &ctx)?;
         if bound.params.len() > MAX_PARAMS {
-            return Err(SqlError::new(SqlState::TOO_MANY_ARGUMENTS, "a statement has at most 65535 parameters"));
+            return Err(SqlError::new(
+                SqlState::TOO_MANY_ARGUMENTS,
+                "a statement has at most 65535 parameters",
+            ));
         }
         let row = match &catalog {
             Some(_) => self.plan_row(&bound, lookup, &forms)?,
@@ -161,7 +169,9 @@ impl Session {
             return Ok(plan);
         }
         let again = self.plan(statement, &prepared.given).await?;
-        let shape = |plan: &Plan| plan.output.iter().map(|column| (column.name.clone(), column.ty)).collect::<Vec<_>>();
+        let shape = |plan: &Plan| {
+            plan.output.iter().map(|column| (column.name.clone(), column.ty)).collect::<Vec<_>>()
+        };
         if shape(&again) != shape(&plan) {
             return Err(SqlError::new(
                 SqlState::FEATURE_NOT_SUPPORTED,
@@ -182,9 +192,15 @@ impl Session {
         };
         Ok(match statement {
             BoundStatement::Query(query) => query.output.clone(),
-            BoundStatement::Insert(insert) => insert.returning.as_ref().map(|r| r.output.clone()).unwrap_or_default(),
-            BoundStatement::Update(update) => update.returning.as_ref().map(|r| r.output.clone()).unwrap_or_default(),
-            BoundStatement::Delete(delete) => delete.returning.as_ref().map(|r| r.output.clone()).unwrap_or_default(),
+            BoundStatement::Insert(insert) => {
+                insert.returning.as_ref().map(|r| r.output.clone()).unwrap_or_default()
+            }
+            BoundStatement::Update(update) => {
+                update.returning.as_ref().map(|r| r.output.clone()).unwrap_or_default()
+            }
+            BoundStatement::Delete(delete) => {
+                delete.returning.as_ref().map(|r| r.output.clone()).unwrap_or_default()
+            }
             BoundStatement::Explain(_) => vec![text("QUERY PLAN")],
             BoundStatement::Setting(SettingStatement::Show { name }) if name == "all" => {
                 ["name", "setting", "description"].map(text).into()
@@ -210,7 +226,11 @@ impl Session {
 
     /// EXECUTE: the statement of a name, and its parameters. A value of another type is converted
     /// through its text form.
-    pub(super) async fn execute_arguments(&mut self, name: &str, args: &[Expr]) -> SqlResult<(Arc<Prepared>, Arc<[Datum]>)> {
+    pub(super) async fn execute_arguments(
+        &mut self,
+        name: &str,
+        args: &[Expr],
+    ) -> SqlResult<(Arc<Prepared>, Arc<[Datum]>)> {
         let prepared = self.prepared(name)?;
         let types = prepared.plan.lock().bound.params.clone();
         if types.len() != args.len() {
@@ -270,6 +290,7 @@ impl Session {
                 format!("cursor \"{}\" already exists", bind.portal),
             ));
         }
+        let objects = self.object_names(&plan);
         let params = {
             let settings = self.settings.lock();
             let read = |(index, (value, ty)): (usize, (Option<&[u8]>, &PgType))| {
@@ -282,7 +303,12 @@ impl Session {
                                 format!("parameter ${} is not valid UTF-8", index + 1),
                             )
                         })?;
-                        Ok(text::input(text, *ty, settings.forms())?)
+                        match &objects {
+                            Some(context) if rows::names_objects(*ty) => {
+                                text_io::from_text(text, *ty, context)
+                            }
+                            _ => Ok(text::input(text, *ty, settings.forms())?),
+                        }
                     }
                     1 => Ok(binary::input(bytes, *ty)?),
                     other => Err(SqlError::new(
@@ -291,7 +317,11 @@ impl Session {
                     )),
                 }
             };
-            bind.params().zip(&plan.bound.params).enumerate().map(read).collect::<SqlResult<Arc<[Datum]>>>()?
+            bind.params()
+                .zip(&plan.bound.params)
+                .enumerate()
+                .map(read)
+                .collect::<SqlResult<Arc<[Datum]>>>()?
         };
         let formats = bind.result_formats.to_vec();
         let portal = Portal { prepared, plan, params, formats, state: PortalState::Fresh };

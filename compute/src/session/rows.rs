@@ -2,10 +2,11 @@
 
 use crate::SqlResult;
 use crate::catalog::builtin;
+use crate::functions::{EvalContext, text_io};
 use crate::pgwire::message::format_at;
 use crate::pgwire::writer::{Field, Writer};
 use crate::sql::bound::OutputColumn;
-use shardforge_types::{Datum, Oid, Settings, binary, oids, text};
+use shardforge_types::{Datum, Oid, PgType, Settings, binary, oids, text};
 
 /// RowDescription, or NoData for a statement that returns no rows.
 pub(super) fn write_description(output: &[OutputColumn], formats: &[u8], writer: &mut Writer) {
@@ -31,22 +32,40 @@ fn wire_type(oid: Oid) -> Oid {
     if oid == oids::UNKNOWN { oids::TEXT } else { oid }
 }
 
+/// How the values of a statement's rows are written.
+pub(super) struct RowForms<'a> {
+    /// The settings that forms depend on.
+    pub(super) settings: &'a Settings,
+    /// For values that are shown by an object's name (`regclass`): see [`names_objects`].
+    pub(super) objects: Option<&'a EvalContext>,
+}
+
+/// Whether values of the type are shown by the name of the object whose OID they are.
+pub(super) fn names_objects(ty: PgType) -> bool {
+    // regproc; regprocedure to regtype; regcollation, regnamespace, regrole; regconfig, regdictionary
+    let oid = ty.oid.element_type().unwrap_or(ty.oid);
+    matches!(oid.0, 24 | 2202..=2206 | 4191 | 4089 | 4096 | 3734 | 3769)
+}
+
 /// One DataRow.
 pub(super) fn write_row(
     row: &[Datum],
     output: &[OutputColumn],
     formats: &[u8],
-    settings: &Settings,
+    forms: &RowForms<'_>,
     writer: &mut Writer,
 ) -> SqlResult<()> {
     writer.data_row(output.len(), |column, out| {
-        let datum = &row[column];
+        let (datum, ty) = (&row[column], output[column].ty);
         if datum.is_null() {
             return Ok(false);
         }
-        match format_at(formats, column) {
-            1 => binary::output(datum, output[column].ty, out),
-            _ => text::output(datum, output[column].ty, settings, out),
+        match (format_at(formats, column), forms.objects) {
+            (1, _) => binary::output(datum, ty, out),
+            (_, Some(context)) if names_objects(ty) => {
+                out.extend_from_slice(text_io::to_text(datum, ty, context)?.unwrap_or_default().as_bytes());
+            }
+            _ => text::output(datum, ty, forms.settings, out),
         }
         Ok(true)
     })

@@ -2,8 +2,10 @@
 
 use super::execute::{Outcome, Tag};
 use super::prepared::{Plan, Portal, PortalState};
+use super::rows::RowForms;
 use super::{Session, rows};
 use crate::catalog::DatabaseCatalog;
+use crate::functions::EvalContext;
 use crate::pgwire::connection::{Ended, Wire};
 use crate::pgwire::writer::Severity;
 use crate::sql::bound::{BoundStatement, PreparedStatement, SettingStatement, TransactionStatement};
@@ -81,7 +83,12 @@ impl Session {
     }
 
     /// Execute: runs a portal for up to `max_rows` rows, 0 for all.
-    pub async fn execute(&mut self, name: &str, max_rows: u32, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
+    pub async fn execute(
+        &mut self,
+        name: &str,
+        max_rows: u32,
+        wire: &mut Wire,
+    ) -> Result<SqlResult<()>, Ended> {
         self.cancel.reset();
         let mut portal = match self.take_portal(name) {
             Ok(portal) => portal,
@@ -94,7 +101,12 @@ impl Session {
         Ok(result)
     }
 
-    async fn execute_portal(&mut self, portal: &mut Portal, max_rows: u32, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
+    async fn execute_portal(
+        &mut self,
+        portal: &mut Portal,
+        max_rows: u32,
+        wire: &mut Wire,
+    ) -> Result<SqlResult<()>, Ended> {
         let Some(statement) = portal.prepared.statement.clone() else {
             wire.writer.empty_query();
             return Ok(Ok(()));
@@ -126,6 +138,7 @@ impl Session {
             return Ok(Ok(()));
         };
         let before = *sent;
+        let objects = self.object_names(&portal.plan);
         while max_rows == 0 || *sent - before < u64::from(max_rows) {
             let next = match self.cancellable(outcome.next_row()).await {
                 Ok(next) => next,
@@ -139,7 +152,8 @@ impl Session {
             };
             let written = {
                 let settings = self.settings.lock();
-                rows::write_row(&row, &portal.plan.output, &portal.formats, settings.forms(), &mut wire.writer)
+                let forms = RowForms { settings: settings.forms(), objects: objects.as_deref() };
+                rows::write_row(&row, &portal.plan.output, &portal.formats, &forms, &mut wire.writer)
             };
             if let Err(error) = written {
                 return Ok(Err(error));
@@ -152,8 +166,14 @@ impl Session {
     }
 
     /// Runs one statement and writes all that it answers.
-    async fn run(&mut self, run: Run<'_>, statement: Option<&ParsedStatement>, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
-        if let BoundStatement::Prepared(PreparedStatement::Execute { name, args }) = &run.plan.bound.statement {
+    async fn run(
+        &mut self,
+        run: Run<'_>,
+        statement: Option<&ParsedStatement>,
+        wire: &mut Wire,
+    ) -> Result<SqlResult<()>, Ended> {
+        if let BoundStatement::Prepared(PreparedStatement::Execute { name, args }) = &run.plan.bound.statement
+        {
             let (prepared, params) = match self.execute_arguments(name, args).await {
                 Ok(found) => found,
                 Err(error) => return Ok(Err(error)),
@@ -168,7 +188,8 @@ impl Session {
         if matches!(run.plan.bound.statement, BoundStatement::Copy(_)) {
             return self.run_copy(&run.plan, run.last, wire).await;
         }
-        let single = run.first && run.last && self.transaction.as_ref().is_none_or(|transaction| !transaction.block);
+        let single =
+            run.first && run.last && self.transaction.as_ref().is_none_or(|transaction| !transaction.block);
         let mut plan = run.plan.clone();
         let mut attempt = 0;
         loop {
@@ -198,7 +219,12 @@ impl Session {
         }
     }
 
-    async fn run_once(&mut self, plan: &Arc<Plan>, run: &Run<'_>, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
+    async fn run_once(
+        &mut self,
+        plan: &Arc<Plan>,
+        run: &Run<'_>,
+        wire: &mut Wire,
+    ) -> Result<SqlResult<()>, Ended> {
         let mut outcome = match self.start(plan, &run.params).await {
             Ok(outcome) => outcome,
             Err(error) => return Ok(Err(error)),
@@ -207,6 +233,7 @@ impl Session {
             rows::write_description(&plan.output, run.formats, &mut wire.writer);
         }
         let mut sent = 0;
+        let objects = self.object_names(plan);
         loop {
             let row = match outcome.buffered_row() {
                 Some(row) => row,
@@ -218,7 +245,8 @@ impl Session {
             };
             let written = {
                 let settings = self.settings.lock();
-                rows::write_row(&row, &plan.output, run.formats, settings.forms(), &mut wire.writer)
+                let forms = RowForms { settings: settings.forms(), objects: objects.as_deref() };
+                rows::write_row(&row, &plan.output, run.formats, &forms, &mut wire.writer)
             };
             if let Err(error) = written {
                 return Ok(Err(error));
@@ -236,6 +264,13 @@ impl Session {
         self.write_notices(&mut wire.writer);
         write_tag(&tag, wire);
         Ok(Ok(()))
+    }
+
+    /// What shows objects by their names, when the statement's rows or parameters have such values.
+    pub(super) fn object_names(&mut self, plan: &Plan) -> Option<Arc<EvalContext>> {
+        let catalog = plan.catalog()?.clone();
+        let types = plan.output.iter().map(|column| column.ty).chain(plan.bound.params.iter().copied());
+        types.into_iter().any(rows::names_objects).then(|| self.eval_context(&catalog))
     }
 
     /// Starts a statement that is neither COPY nor EXECUTE. Everything but the rows has happened
@@ -318,7 +353,9 @@ impl Session {
                 Ok(Outcome::done("RESET"))
             }
             SettingStatement::Show { name } if name == "all" => {
-                let row = |(name, value): (&str, &str)| vec![Datum::text(name), Datum::text(value), Datum::text("")];
+                let row = |(name, value): (&str, &str)| {
+                    vec![Datum::text(name), Datum::text(value), Datum::text("")]
+                };
                 Ok(Outcome::rows(settings.all().into_iter().map(row).collect(), Tag::Plain("SHOW")))
             }
             SettingStatement::Show { name } => {
@@ -364,7 +401,11 @@ impl Session {
     /// 25P02 for everything but the end of an aborted transaction.
     pub(super) fn refuse_when_aborted(&self, statement: &ParsedStatement) -> SqlResult<()> {
         let failed = self.transaction.as_ref().is_some_and(|transaction| transaction.failed);
-        if failed && !statement.ends_aborted_transaction() { Err(super::transaction::aborted()) } else { Ok(()) }
+        if failed && !statement.ends_aborted_transaction() {
+            Err(super::transaction::aborted())
+        } else {
+            Ok(())
+        }
     }
 
     /// Runs something that a cancel request or the statement's timeout may end.

@@ -98,10 +98,17 @@ impl RowStream for TableScan {
 }
 
 /// Decodes a row; its big values are fetched as far as they are wanted.
-async fn decode(txn: &mut Txn, codec: &TableCodec, key: &[u8], value: &Bytes, columns: &[usize]) -> SqlResult<Vec<Datum>> {
+async fn decode(
+    txn: &mut Txn,
+    codec: &TableCodec,
+    key: &[u8],
+    value: &Bytes,
+    columns: &[usize],
+) -> SqlResult<Vec<Datum>> {
     let mut row = Vec::with_capacity(columns.len());
     loop {
-        let mut external = |key: &[u8], place, ty| fetch_external(txn, codec, key, place, ty, Visibility::Statement);
+        let mut external =
+            |key: &[u8], place, ty| fetch_external(txn, codec, key, place, ty, Visibility::Statement);
         match codec.decode(key, value, columns, &mut row, &mut external) {
             Ok(()) => return Ok(row),
             Err(stop) => wait(txn, stop).await?,
@@ -139,7 +146,8 @@ fn key_range(codec: &TableCodec, bounds: &[ColumnBound]) -> SqlResult<RangeRead>
     };
     let mut prefix = storage_prefix(table.storage).to_vec();
     for part in codec.key() {
-        let of_column = |op: BoundOp| bounds.iter().find(|bound| bound.column == part.column && bound.op == op);
+        let of_column =
+            |op: BoundOp| bounds.iter().find(|bound| bound.column == part.column && bound.op == op);
         let encode = |bound: &ColumnBound| -> SqlResult<Vec<u8>> {
             let mut key = prefix.clone();
             encode_key_column(&mut key, &bound.value, part.ty, part.order)?;

@@ -93,7 +93,8 @@ impl Session {
             _ => IsolationLevel::ReadCommitted,
         };
         let isolation = modes.isolation.map_or(default_level, Into::into);
-        let read_only = modes.read_only.unwrap_or(settings.get("default_transaction_read_only") == Some("on"));
+        let read_only =
+            modes.read_only.unwrap_or(settings.get("default_transaction_read_only") == Some("on"));
         settings.transaction_begins();
         settings.fix("transaction_isolation", level_name(isolation));
         settings.fix("transaction_read_only", if read_only { "on" } else { "off" });
@@ -114,7 +115,10 @@ impl Session {
     }
 
     /// Runs BEGIN, COMMIT and their kin; answers with the command tag.
-    pub(super) async fn run_transaction_statement(&mut self, statement: &TransactionStatement) -> SqlResult<&'static str> {
+    pub(super) async fn run_transaction_statement(
+        &mut self,
+        statement: &TransactionStatement,
+    ) -> SqlResult<&'static str> {
         let in_block = self.transaction.as_ref().is_some_and(|transaction| transaction.block);
         let no_block = |session: &Self| {
             session.warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
@@ -122,7 +126,10 @@ impl Session {
         match statement {
             TransactionStatement::Begin(modes) => {
                 if in_block {
-                    self.warning(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
+                    self.warning(
+                        SqlState::ACTIVE_SQL_TRANSACTION,
+                        "there is already a transaction in progress",
+                    );
                     return Ok("BEGIN");
                 }
                 // Statements before BEGIN in the same query become part of the block.
@@ -190,7 +197,11 @@ impl Session {
                     settings.set("default_transaction_isolation", Some(level_name(level.into())), false)?;
                 }
                 if let Some(read_only) = modes.read_only {
-                    settings.set("default_transaction_read_only", Some(if read_only { "on" } else { "off" }), false)?;
+                    settings.set(
+                        "default_transaction_read_only",
+                        Some(if read_only { "on" } else { "off" }),
+                        false,
+                    )?;
                 }
                 Ok("SET")
             }
