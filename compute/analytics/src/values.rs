@@ -29,7 +29,7 @@ use arrow::datatypes::{
 use bytes::Bytes;
 use datafusion::scalar::ScalarValue;
 use shardforge_compute::{SqlError, SqlResult};
-use shardforge_types::{Datum, Oid, PgType, binary, oids};
+use shardforge_types::{Datum, Oid, PgType, RecordField, binary, oids};
 use std::sync::Arc;
 
 /// How the values of a type lie in Arrow.
@@ -203,7 +203,7 @@ pub(crate) fn from_array(ty: PgType, array: &dyn Array, row: usize) -> SqlResult
             let bytes = array.as_fixed_size_binary().value(row);
             Datum::Uuid(bytes.try_into().map_err(|_| SqlError::internal("a uuid that is not 16 bytes"))?)
         }
-        Form::Wire => binary::input(array.as_binary::<i32>().value(row), ty)?,
+        Form::Wire => from_wire(array.as_binary::<i32>().value(row), ty)?,
     })
 }
 
@@ -216,4 +216,31 @@ pub(crate) fn column_to_datums(ty: PgType, array: &dyn Array) -> SqlResult<Vec<D
 pub(crate) fn to_scalar(ty: PgType, value: &Datum) -> SqlResult<ScalarValue> {
     let array = to_array(ty, std::iter::once(value))?;
     ScalarValue::try_from_array(&array, 0).map_err(crate::error::from_datafusion)
+}
+
+/// A value from the wire's binary form. That of a record is not one that clients may send, but it is whole:
+/// number of fields (4 bytes); for each its type's OID, its length, or -1 for null, and its bytes.
+fn from_wire(bytes: &[u8], ty: PgType) -> SqlResult<Datum> {
+    if ty.oid != oids::RECORD {
+        return Ok(binary::input(bytes, ty)?);
+    }
+    let torn = || SqlError::internal("a record that is cut off");
+    let mut rest = bytes;
+    let mut take = |len: usize| {
+        let (head, tail) = rest.split_at_checked(len).ok_or_else(torn)?;
+        rest = tail;
+        Ok::<_, SqlError>(head)
+    };
+    let int = |bytes: &[u8]| i32::from_be_bytes(bytes.try_into().expect("four bytes were taken"));
+    let count = int(take(4)?);
+    let mut fields = Vec::new();
+    for _ in 0..count {
+        let ty = PgType::new(Oid(int(take(4)?) as u32));
+        let value = match usize::try_from(int(take(4)?)) {
+            Ok(len) => from_wire(take(len)?, ty)?,
+            Err(_) => Datum::Null,
+        };
+        fields.push(RecordField { ty, value });
+    }
+    Ok(Datum::Record(fields.into()))
 }

@@ -4,7 +4,7 @@
 use super::Lowering;
 use super::compare::{Compared, compared, comparison};
 use super::native::{is_expr_volatile, may_fail};
-use crate::kernel::{RowExpr, order_key};
+use crate::kernel::{RowExpr, int_arith, is_int_arith, order_key};
 use crate::values::{Form, data_type, form, needs_order_key, to_scalar};
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::{BinaryExpr, Expr as DfExpr, Operator, cast};
@@ -71,6 +71,11 @@ impl Lowering {
             }
             ExprKind::Call { func, args } => match &**args {
                 [a, b] if comparison(*func).is_some() => return self.comparison(*func, a, b),
+                [a, b] if is_int_arith(*func) => {
+                    let ty = data_type(expr.ty);
+                    let (a, b) = (widen(self.expr(a)?, a.ty, &ty), widen(self.expr(b)?, b.ty, &ty));
+                    return Ok(int_arith(*func, expr.ty, a, b));
+                }
                 [a] if widens(*func) => cast(self.expr(a)?, data_type(expr.ty)),
                 _ => return Ok(None),
             },

@@ -35,7 +35,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::catalog::default_table_source::provider_as_source;
 use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, SortExpr};
+use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, Sort, SortExpr};
 use shardforge_compute::sql::bound::{ColDef, ColId, CteId, Expr, Query, Rel, SortKey, TableScan};
 use shardforge_compute::{SqlError, SqlResult};
 use shardforge_types::PgType;
@@ -74,6 +74,11 @@ fn ok<T>(result: Result<T, DataFusionError>) -> SqlResult<T> {
 
 fn builder(plan: LogicalPlan) -> LogicalPlanBuilder {
     LogicalPlanBuilder::from(plan)
+}
+
+/// A plan's rows in an order. DataFusion's builder would look for the keys among what is below.
+fn sorted(plan: LogicalPlan, keys: Vec<SortExpr>) -> LogicalPlan {
+    LogicalPlan::Sort(Sort { expr: keys, input: Arc::new(plan), fetch: None })
 }
 
 /// A schema of columns without qualifiers.
@@ -246,7 +251,7 @@ impl Lowering {
             plan = below;
             out.push(SortExpr::new(self.comparable(&expr)?, !key.desc, key.nulls_first));
         }
-        ok(builder(plan).sort(out).and_then(LogicalPlanBuilder::build))
+        Ok(sorted(plan, out))
     }
 
     fn distinct(&mut self, plan: LogicalPlan, columns: &[ColDef]) -> SqlResult<LogicalPlan> {

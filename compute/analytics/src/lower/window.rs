@@ -1,8 +1,8 @@
 //! Window functions over the default frame.
 
-use super::{Lowering, appended, builder, ok};
+use super::{Lowering, appended, sorted};
 use crate::operator::{WindowColumn, WindowFunction, WindowOp, operator_plan};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, SortExpr};
+use datafusion::logical_expr::{LogicalPlan, SortExpr};
 use shardforge_compute::catalog::builtin;
 use shardforge_compute::sql::bound::{ColDef, Window};
 use shardforge_compute::{SqlError, SqlResult};
@@ -56,7 +56,7 @@ impl Lowering {
             });
         }
         if !sort.is_empty() {
-            plan = ok(builder(plan).sort(sort).and_then(LogicalPlanBuilder::build))?;
+            plan = sorted(plan, sort);
         }
         let made: Vec<ColDef> = window.calls.iter().map(|(column, _)| column.clone()).collect();
         let schema = appended(&plan, &made)?;

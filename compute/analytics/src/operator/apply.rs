@@ -74,6 +74,7 @@ impl Operator for Apply {
     }
 
     fn run(self: Arc<Self>, mut run: Run) -> Result<SendableRecordBatchStream> {
+        let converter = keys_of(&run)?;
         let input = run.inputs.swap_remove(0);
         let schema = run.schema.clone();
         let state = ApplyState {
@@ -84,7 +85,6 @@ impl Operator for Apply {
             bytes: 0,
         };
         let this = self;
-        let converter = keys_of(&run)?;
         let exprs = run.exprs;
         let stream = futures::stream::try_unfold(
             (input, state, converter, exprs),
