@@ -16,6 +16,7 @@
 mod cases;
 mod server;
 mod tools;
+mod wire;
 
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use std::process::ExitCode;

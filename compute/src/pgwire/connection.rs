@@ -1,6 +1,6 @@
 //! One connection after its start: messages in, answers out, and the skipping after an error.
 
-use super::message::{self, Frontend};
+use super::message::{self, Frontend, Mistake};
 use super::writer::{Severity, Writer};
 use crate::session::Session;
 use crate::{SqlError, SqlResult};
@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 const FLUSH_ABOVE: usize = 64 * 1024;
 /// How much the input buffer grows by when a message does not fit, in bytes.
 const READ_STEP: usize = 16 * 1024;
+/// The largest message of a client that has not proved who it is, in bytes.
+const MAX_STRANGER_LEN: usize = 64 * 1024;
 
 /// Bytes from the client, of which whole messages are borrowed.
 #[derive(Debug)]
@@ -20,16 +22,20 @@ pub struct Reader {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    max_message_len: usize,
 }
 
 impl Reader {
     fn new() -> Self {
-        Self { buffer: vec![0; READ_STEP], start: 0, end: 0 }
+        Self { buffer: vec![0; READ_STEP], start: 0, end: 0, max_message_len: MAX_STRANGER_LEN }
     }
 
     fn whole_message(&self) -> SqlResult<Option<usize>> {
         let ready = &self.buffer[self.start..self.end];
-        Ok(message::message_len(ready)?.filter(|len| *len <= ready.len()))
+        match message::message_len(ready)? {
+            Some(len) if len > self.max_message_len => Err(message::violation("invalid message length")),
+            len => Ok(len.filter(|len| *len <= ready.len())),
+        }
     }
 
     /// Makes room for more input, moving what is left to the front.
@@ -104,6 +110,16 @@ impl Wire {
     /// How much has been sent so far: what was buffered before this grew, the client may have seen.
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes
+    }
+
+    /// The client has proved who it is: from now on it may send large messages.
+    pub fn trust(&mut self) {
+        self.reader.max_message_len = message::MAX_MESSAGE_LEN;
+    }
+
+    /// The type of the message that [`Wire::wait`] has waited for.
+    pub fn next_tag(&self) -> u8 {
+        self.reader.buffer[self.reader.start]
     }
 
     /// Whether the next message is here already, and is a Sync.
@@ -183,7 +199,10 @@ async fn run(wire: &mut Wire, session: &mut Session) -> Result<std::convert::Inf
             Ok(Step::Synced) => skipping = false,
             Err(error) => {
                 session.statement_failed().await;
+                session.write_notices(&mut wire.writer);
                 wire.writer.error(Severity::Error, &error);
+                // A client may wait for it before it sends its Sync.
+                wire.flush().await?;
                 skipping = true;
             }
         }
@@ -207,7 +226,23 @@ enum Step {
 
 /// Takes one message. The outer error ends the connection, the inner one is told to the client.
 async fn step(wire: &mut Wire, session: &mut Session, skipping: bool) -> Result<SqlResult<Step>, Ended> {
-    let (message, writer) = wire.take().map_err(Ended::Fatal)?;
+    let tag = wire.next_tag();
+    let (message, writer) = match wire.take() {
+        Ok(taken) => taken,
+        Err(error) => match message::mistake(tag) {
+            Mistake::Fatal => return Err(Ended::Fatal(error)),
+            Mistake::Ready if tag == b'S' || !skipping => {
+                session.statement_failed().await;
+                session.write_notices(&mut wire.writer);
+                wire.writer.error(Severity::Error, &error);
+                wire.writer.ready(session.status());
+                wire.flush().await?;
+                return Ok(Ok(Step::Synced));
+            }
+            Mistake::Skip if !skipping => return Ok(Err(error)),
+            _ => return Ok(Ok(Step::Continue)),
+        },
+    };
     if skipping && !matches!(message, Frontend::Sync | Frontend::Terminate) {
         return Ok(Ok(Step::Continue));
     }
@@ -215,6 +250,7 @@ async fn step(wire: &mut Wire, session: &mut Session, skipping: bool) -> Result<
         Frontend::Query(text) => {
             let text = text.to_owned();
             session.simple_query(&text, wire).await?;
+            session.write_changed_settings(&mut wire.writer);
             wire.writer.ready(session.status());
             wire.flush().await?;
             return Ok(Ok(Step::Continue));
@@ -252,6 +288,7 @@ async fn step(wire: &mut Wire, session: &mut Session, skipping: bool) -> Result<
                 wire.writer.error(Severity::Error, &error);
             }
             session.write_notices(&mut wire.writer);
+            session.write_changed_settings(&mut wire.writer);
             wire.writer.ready(session.status());
             wire.flush().await?;
             return Ok(Ok(Step::Synced));

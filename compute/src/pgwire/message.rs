@@ -111,6 +111,30 @@ pub fn message_len(buffer: &[u8]) -> Result<Option<usize>, SqlError> {
     Ok(Some(1 + length))
 }
 
+/// How a message that could not be read is answered: an error loses its place in the conversation only
+/// when nothing is known of the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mistake {
+    /// The type is unknown: the connection ends.
+    Fatal,
+    /// Of the extended protocol: an error, and everything up to Sync is skipped.
+    Skip,
+    /// An error, and ReadyForQuery after it.
+    Ready,
+    /// No answer.
+    Ignore,
+}
+
+/// How a mistake in a message of this type is answered.
+pub fn mistake(tag: u8) -> Mistake {
+    match tag {
+        b'P' | b'B' | b'D' | b'C' | b'E' | b'H' => Mistake::Skip,
+        b'Q' | b'S' | b'F' => Mistake::Ready,
+        b'd' | b'c' | b'f' => Mistake::Ignore,
+        _ => Mistake::Fatal,
+    }
+}
+
 /// Reads one whole message.
 pub fn parse(message: &[u8]) -> Result<Frontend<'_>, SqlError> {
     let tag = message[0];

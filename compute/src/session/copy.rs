@@ -4,7 +4,7 @@ use super::Session;
 use super::execute::{self, Statement};
 use super::prepared::Plan;
 use super::rows::names_objects;
-use super::run::cancellable;
+use super::run::{cancellable, interrupted};
 use crate::catalog::TableDef;
 use crate::copy::reader::{Fields, Reader};
 use crate::copy::writer::write_row;
@@ -66,13 +66,18 @@ impl Session {
         wire: &mut Wire,
     ) -> Result<SqlResult<u64>, Ended> {
         let cancel = self.cancel.clone();
-        let timeout = self.settings.lock().timeout_millis("statement_timeout");
+        let mut deadline = self.deadline();
         let settings = self.settings.lock().forms().clone();
-        let mut stream =
-            match cancellable(&cancel, timeout, self.report(Arc::new(query.clone()), statement)).await {
-                Ok(stream) => stream,
-                Err(error) => return Ok(Err(error)),
-            };
+        let mut stream = match cancellable(
+            &cancel,
+            &mut deadline,
+            self.report(Arc::new(query.clone()), statement),
+        )
+        .await
+        {
+            Ok(stream) => stream,
+            Err(error) => return Ok(Err(error)),
+        };
         wire.writer.copy_response(false, query.output.len());
         if format.header != CopyHeader::Absent {
             let names: Vec<Option<&[u8]>> =
@@ -88,7 +93,7 @@ impl Session {
         let mut rows = 0;
         let mut texts: Vec<Vec<u8>> = vec![Vec::new(); query.output.len()];
         loop {
-            let batch = match cancellable(&cancel, timeout, stream.next()).await {
+            let batch = match cancellable(&cancel, &mut deadline, stream.next()).await {
                 Ok(batch) => batch,
                 Err(error) => return Ok(Err(error)),
             };
@@ -155,13 +160,13 @@ impl Session {
         // The first error is kept while the rest of the data is read and dropped: the client sends on
         // until it hears of it.
         let mut result = Ok(());
+        let (cancel, mut deadline) = (self.cancel.clone(), self.deadline());
         loop {
+            // Interruptions first: a client that never pauses must not be deaf to them.
             tokio::select! {
                 biased;
+                error = interrupted(&cancel, &mut deadline) => return Ok(Err(error)),
                 waited = wire.wait() => waited?,
-                () = self.cancel.requested(), if result.is_ok() => {
-                    return Ok(Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")));
-                }
             }
             let ended = match wire.take() {
                 Ok((Frontend::CopyData(bytes), _)) => {
@@ -193,7 +198,9 @@ impl Session {
             };
             if result.is_ok() && (ended || input.rows.len() >= BATCH_ROWS) {
                 let rows = std::mem::replace(&mut input.rows, Vec::with_capacity(BATCH_ROWS));
-                result = self.write_rows(&mut execution, rows, statement).await;
+                result =
+                    cancellable(&cancel, &mut deadline, self.write_rows(&mut execution, rows, statement))
+                        .await;
             }
             if ended || result.is_err() {
                 break;
@@ -312,18 +319,17 @@ impl RowSink<'_> {
                 "extra data after last expected column",
             ));
         }
-        if fields.len() < self.columns.len() {
-            // An empty line is one empty field; a table without columns has rows without any.
-            if let Some(missing) = self.columns.get(fields.len()) {
-                return Err(SqlError::new(
-                    SqlState::BAD_COPY_FILE_FORMAT,
-                    format!("missing data for column \"{}\"", self.table.columns[*missing].name),
-                ));
-            }
-        }
         let mut row = Vec::with_capacity(self.columns.len());
         for (index, position) in self.columns.iter().enumerate() {
             let column = &self.table.columns[*position];
+            // In order of columns, as PostgreSQL does: a value that cannot be read comes before one
+            // that is missing. An empty line is one empty field.
+            if index >= fields.len() {
+                return Err(SqlError::new(
+                    SqlState::BAD_COPY_FILE_FORMAT,
+                    format!("missing data for column \"{}\"", column.name),
+                ));
+            }
             row.push(match fields.get(index)? {
                 Some(field) => text::input(field, column.ty, self.settings).map_err(|error| {
                     let mut error = SqlError::from(error);

@@ -250,15 +250,18 @@ impl Session {
         query: Arc<Query>,
         statement: &Statement,
     ) -> SqlResult<Box<dyn RowStream>> {
-        let context = self.report_context(statement)?;
+        let context = self.report_context(statement).await?;
         self.compute.parts().reports.run(query, context).await
     }
 
     /// What a report reads through.
-    pub(super) fn report_context(&self, statement: &Statement) -> SqlResult<ReportContext> {
+    pub(super) async fn report_context(&self, statement: &Statement) -> SqlResult<ReportContext> {
         let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
+        let mut guard = transaction.lock().await;
+        let reader = open(&mut guard)?.reader();
+        drop(guard);
         let tables = StatementTables {
-            txn: transaction.txn.clone(),
+            reader,
             catalog: statement.catalog.clone(),
             context: statement.context.clone(),
         };

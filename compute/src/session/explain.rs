@@ -19,14 +19,14 @@ impl Session {
             (Some(row), _) => {
                 let mut lines = row.explain();
                 if let Some(query) = row.feed() {
-                    let context = self.report_context(statement)?;
+                    let context = self.report_context(statement).await?;
                     let source = self.compute.parts().reports.explain(query.clone(), context).await?;
                     lines.extend(source.into_iter().map(|line| format!("  ->  {line}")));
                 }
                 lines
             }
             (None, BoundStatement::Query(query)) => {
-                let context = self.report_context(statement)?;
+                let context = self.report_context(statement).await?;
                 self.compute.parts().reports.explain(query.clone().into(), context).await?
             }
             (None, _) => return Err(SqlError::not_supported("EXPLAIN of this statement")),

@@ -69,6 +69,8 @@ pub struct Session {
     shutdown: watch::Receiver<bool>,
     settings: Arc<Mutex<SessionSettings>>,
     transaction: Option<Transaction>,
+    /// How many have ended: a portal belongs to the one it was made in.
+    transactions_ended: u64,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     notices: Arc<Mutex<Vec<Notice>>>,
@@ -112,6 +114,7 @@ impl Session {
             shutdown,
             settings: Arc::new(Mutex::new(settings)),
             transaction: None,
+            transactions_ended: 0,
             statements: HashMap::new(),
             portals: HashMap::new(),
             notices: Arc::default(),
@@ -159,10 +162,21 @@ impl Session {
         self.settings.lock().reported().for_each(|(name, value)| writer.parameter_status(name, value));
     }
 
-    /// Writes the notices that have gathered, and settings that have changed.
+    /// Writes the settings that have changed since the client was last told: before ReadyForQuery, so
+    /// that it hears of what has lasted.
+    pub fn write_changed_settings(&mut self, writer: &mut Writer) {
+        for (name, value) in self.settings.lock().take_changed() {
+            writer.parameter_status(name, &value);
+        }
+    }
+
+    /// Writes the notices that have gathered.
     pub fn write_notices(&mut self, writer: &mut Writer) {
         let notices = std::mem::take(&mut *self.notices.lock());
-        let mut settings = self.settings.lock();
+        if notices.is_empty() {
+            return;
+        }
+        let settings = self.settings.lock();
         let quiet = settings.get("client_min_messages").unwrap_or("notice").to_string();
         for Notice(severity, notice) in notices {
             let shown = match severity {
@@ -172,9 +186,6 @@ impl Session {
             if shown {
                 writer.error(severity, &notice);
             }
-        }
-        for (name, value) in settings.take_changed() {
-            writer.parameter_status(name, &value);
         }
     }
 

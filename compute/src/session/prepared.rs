@@ -1,6 +1,7 @@
 //! Prepared statements and portals: what is kept between Parse, Bind and Execute.
 
 use super::execute::{Outcome, RowPlan};
+use super::settings::spelling;
 use super::{Session, rows};
 use crate::catalog::{DatabaseCatalog, SessionCatalog, TableDef};
 use crate::functions::text_io;
@@ -21,8 +22,6 @@ const MAX_PARAMS: usize = 65_535;
 pub(super) struct Prepared {
     /// `None` for an empty text.
     pub(super) statement: Option<ParsedStatement>,
-    /// The types the client gave.
-    given: Vec<Option<PgType>>,
     /// The plan as last made.
     plan: Mutex<Arc<Plan>>,
 }
@@ -84,7 +83,10 @@ impl CatalogLookup for NoCatalog {
 impl Session {
     /// Parse: cuts, binds, and keeps a statement.
     pub async fn parse(&mut self, name: &str, text: &str, types: &[u8]) -> SqlResult<()> {
-        if !name.is_empty() && self.statements.contains_key(name) {
+        if name.is_empty() {
+            // The unnamed one is replaced, even by a text that turns out to be wrong.
+            self.statements.remove(name);
+        } else if self.statements.contains_key(name) {
             return Err(SqlError::new(
                 SqlState::DUPLICATE_PSTATEMENT,
                 format!("prepared statement \"{name}\" already exists"),
@@ -113,7 +115,7 @@ impl Session {
             Some(statement) => self.plan(statement, &given).await?,
             None => Arc::new(Plan::empty()),
         };
-        Ok(Prepared { statement, given, plan: Mutex::new(plan) })
+        Ok(Prepared { statement, plan: Mutex::new(plan) })
     }
 
     /// Binds a statement under the catalog and the settings of now.
@@ -168,7 +170,9 @@ impl Session {
         if same_settings && same_catalog {
             return Ok(plan);
         }
-        let again = self.plan(statement, &prepared.given).await?;
+        // The types of parameters stay as they were told to the client, whatever the schema is now.
+        let params: Vec<_> = plan.bound.params.iter().copied().map(Some).collect();
+        let again = self.plan(statement, &params).await?;
         let shape = |plan: &Plan| {
             plan.output.iter().map(|column| (column.name.clone(), column.ty)).collect::<Vec<_>>()
         };
@@ -205,7 +209,7 @@ impl Session {
             BoundStatement::Setting(SettingStatement::Show { name }) if name == "all" => {
                 ["name", "setting", "description"].map(text).into()
             }
-            BoundStatement::Setting(SettingStatement::Show { name }) => vec![text(name)],
+            BoundStatement::Setting(SettingStatement::Show { name }) => vec![text(&spelling(name))],
             BoundStatement::Prepared(PreparedStatement::Execute { name, .. }) => {
                 self.prepared(name)?.plan.lock().output.clone()
             }
@@ -340,6 +344,13 @@ impl Session {
 
     /// Describe of a portal.
     pub async fn describe_portal(&mut self, name: &str, writer: &mut Writer) -> SqlResult<()> {
+        let portal = self.portal(name)?;
+        if matches!(portal.state, PortalState::Fresh) {
+            // What is told now is what Execute will send, or refuse.
+            let prepared = portal.prepared.clone();
+            let plan = self.valid_plan(&prepared).await?;
+            self.portals.get_mut(name).ok_or_else(|| no_portal(name))?.plan = plan;
+        }
         let portal = self.portal(name)?;
         rows::write_description(&portal.plan.output, &portal.formats, writer);
         Ok(())

@@ -7,12 +7,14 @@ use super::{Session, rows};
 use crate::catalog::DatabaseCatalog;
 use crate::functions::EvalContext;
 use crate::pgwire::connection::{Ended, Wire};
+use crate::pgwire::server::Cancel;
 use crate::pgwire::writer::Severity;
 use crate::sql::bound::{BoundStatement, PreparedStatement, SettingStatement, TransactionStatement};
 use crate::sql::{self, ParsedStatement};
 use crate::{SqlError, SqlResult};
 use shardforge_common::task;
 use shardforge_types::{Datum, SqlState};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,8 +96,10 @@ impl Session {
             Ok(portal) => portal,
             Err(error) => return Ok(Err(error)),
         };
+        let transactions = self.transactions_ended;
         let result = self.execute_portal(&mut portal, max_rows, wire).await?;
-        if result.is_ok() {
+        // A portal ends with its transaction, which may just have ended.
+        if result.is_ok() && transactions == self.transactions_ended {
             self.portals.insert(name.to_string(), portal);
         }
         Ok(result)
@@ -111,11 +115,29 @@ impl Session {
             wire.writer.empty_query();
             return Ok(Ok(()));
         };
+        if let Err(error) = self.refuse_when_aborted(&statement) {
+            return Ok(Err(error));
+        }
+        let (cancel, mut deadline) = (self.cancel.clone(), self.deadline());
         if matches!(portal.state, PortalState::Fresh) {
             portal.plan = match self.valid_plan(&portal.prepared.clone()).await {
                 Ok(plan) => plan,
                 Err(error) => return Ok(Err(error)),
             };
+            if max_rows > 0
+                && let BoundStatement::Prepared(PreparedStatement::Execute { name, args }) =
+                    &portal.plan.bound.statement
+            {
+                let (name, args) = (name.clone(), args.clone());
+                let inner = async {
+                    let (prepared, params) = self.execute_arguments(&name, &args).await?;
+                    Ok::<_, SqlError>((self.valid_plan(&prepared).await?, params))
+                };
+                (portal.plan, portal.params) = match inner.await {
+                    Ok(inner) => inner,
+                    Err(error) => return Ok(Err(error)),
+                };
+            }
             if max_rows == 0 || portal.plan.output.is_empty() {
                 let first = self.transaction.as_ref().is_none_or(|transaction| !transaction.used);
                 // When Sync follows at once, the commit belongs to this statement, and a conflict
@@ -126,13 +148,19 @@ impl Session {
                 let run = Run { plan, params, formats: &portal.formats, describe: false, last, first };
                 return self.run(run, Some(&statement), wire).await;
             }
-            let started = self.start(&portal.plan, &portal.params).await;
+            let started = self.start(&portal.plan, &portal.params, &mut deadline).await;
             portal.state = match started {
                 Ok(outcome) => PortalState::Suspended(outcome, 0),
                 Err(error) => return Ok(Err(error)),
             };
         }
         let PortalState::Suspended(outcome, sent) = &mut portal.state else {
+            if portal.plan.output.is_empty() {
+                return Ok(Err(SqlError::new(
+                    SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    "portal cannot be run: it has run already",
+                )));
+            }
             // Run to its end before: no more rows.
             wire.writer.command_complete_rows("SELECT", 0);
             return Ok(Ok(()));
@@ -140,12 +168,16 @@ impl Session {
         let before = *sent;
         let objects = self.object_names(&portal.plan);
         while max_rows == 0 || *sent - before < u64::from(max_rows) {
-            let next = match self.cancellable(outcome.next_row()).await {
+            let next = match cancellable(&cancel, &mut deadline, outcome.next_row()).await {
                 Ok(next) => next,
                 Err(error) => return Ok(Err(error)),
             };
             let Some(row) = next else {
-                let tag = outcome.tag(*sent - before);
+                // Counted anew by each Execute, for the rows of RETURNING as well.
+                let tag = match outcome.tag(*sent - before) {
+                    Tag::Rows(verb, _) => Tag::Rows(verb, *sent - before),
+                    tag => tag,
+                };
                 portal.state = PortalState::Done;
                 write_tag(&tag, wire);
                 return Ok(Ok(()));
@@ -225,7 +257,8 @@ impl Session {
         run: &Run<'_>,
         wire: &mut Wire,
     ) -> Result<SqlResult<()>, Ended> {
-        let mut outcome = match self.start(plan, &run.params).await {
+        let (cancel, mut deadline) = (self.cancel.clone(), self.deadline());
+        let mut outcome = match self.start(plan, &run.params, &mut deadline).await {
             Ok(outcome) => outcome,
             Err(error) => return Ok(Err(error)),
         };
@@ -237,7 +270,7 @@ impl Session {
         loop {
             let row = match outcome.buffered_row() {
                 Some(row) => row,
-                None => match self.cancellable(outcome.next_row()).await {
+                None => match cancellable(&cancel, &mut deadline, outcome.next_row()).await {
                     Ok(Some(row)) => row,
                     Ok(None) => break,
                     Err(error) => return Ok(Err(error)),
@@ -275,7 +308,12 @@ impl Session {
 
     /// Starts a statement that is neither COPY nor EXECUTE. Everything but the rows has happened
     /// when this returns.
-    pub(super) async fn start(&mut self, plan: &Arc<Plan>, params: &Arc<[Datum]>) -> SqlResult<Outcome> {
+    async fn start(
+        &mut self,
+        plan: &Arc<Plan>,
+        params: &Arc<[Datum]>,
+        deadline: &mut Deadline,
+    ) -> SqlResult<Outcome> {
         match &plan.bound.statement {
             BoundStatement::Transaction(statement) => {
                 if let Some(transaction) = &self.transaction
@@ -324,8 +362,7 @@ impl Session {
             _ => {
                 self.transaction().used = true;
                 let cancel = self.cancel.clone();
-                let timeout = self.settings.lock().timeout_millis("statement_timeout");
-                cancellable(&cancel, timeout, self.start_data(plan, params)).await
+                cancellable(&cancel, deadline, self.start_data(plan, params)).await
             }
         }
     }
@@ -334,6 +371,10 @@ impl Session {
         let mut settings = self.settings.lock();
         match statement {
             SettingStatement::Set { name, value, local } => {
+                // Undone when the transaction rolls back, an implicit one too.
+                drop(settings);
+                self.transaction();
+                let mut settings = self.settings.lock();
                 let in_block = self.transaction.as_ref().is_some_and(|transaction| transaction.block);
                 if *local && !in_block {
                     drop(settings);
@@ -366,7 +407,7 @@ impl Session {
     }
 
     fn run_discard(&mut self, what: &'static str) -> SqlResult<Outcome> {
-        if what == "ALL" {
+        if what == "DISCARD ALL" {
             if self.transaction.as_ref().is_some_and(|transaction| transaction.block) {
                 return Err(SqlError::new(
                     SqlState::ACTIVE_SQL_TRANSACTION,
@@ -376,13 +417,10 @@ impl Session {
             self.statements.clear();
             self.portals.clear();
             self.settings.lock().reset(None)?;
-            return Ok(Outcome::done("DISCARD ALL"));
+            return Ok(Outcome::done(what));
         }
-        Ok(Outcome::done(match what {
-            "PLANS" => "DISCARD PLANS",
-            "SEQUENCES" => "DISCARD SEQUENCES",
-            _ => "DISCARD TEMP",
-        }))
+        // Plans are bound again when they must be; there are no sequences and no temporary tables.
+        Ok(Outcome::done(what))
     }
 
     /// The catalog as the next statement sees it: the statement begins here.
@@ -408,35 +446,48 @@ impl Session {
         }
     }
 
-    /// Runs something that a cancel request or the statement's timeout may end.
-    async fn cancellable<T>(&self, future: impl Future<Output = SqlResult<T>>) -> SqlResult<T> {
-        let timeout = self.settings.lock().timeout_millis("statement_timeout");
-        cancellable(&self.cancel, timeout, future).await
+    /// When a statement that starts now has run for too long.
+    pub(super) fn deadline(&self) -> Deadline {
+        match self.settings.lock().timeout_millis("statement_timeout") {
+            0 => Deadline(None),
+            millis => Deadline(Some(Box::pin(task::sleep(Duration::from_millis(millis))))),
+        }
     }
 }
 
-/// Runs something that a cancel request or a timeout in milliseconds (0 is none) may end.
-pub(super) async fn cancellable<T>(
-    cancel: &crate::pgwire::server::Cancel,
-    timeout: u64,
-    future: impl Future<Output = SqlResult<T>>,
-) -> SqlResult<T> {
-    let expired = async {
-        match timeout {
-            0 => std::future::pending().await,
-            millis => task::sleep(Duration::from_millis(millis)).await,
-        }
-    };
-    tokio::select! {
-        biased;
-        result = future => result,
-        () = cancel.requested() => {
-            Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"))
-        }
-        () = expired => {
-            Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout"))
+/// The end of a statement's time, if there is one. It runs on from wait to wait.
+pub(super) struct Deadline(Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>);
+
+impl Deadline {
+    async fn passed(&mut self) {
+        match &mut self.0 {
+            Some(sleep) => sleep.await,
+            None => std::future::pending().await,
         }
     }
+}
+
+/// Runs something that a cancel request or the statement's deadline may end.
+pub(super) async fn cancellable<T>(
+    cancel: &Cancel,
+    deadline: &mut Deadline,
+    future: impl Future<Output = SqlResult<T>>,
+) -> SqlResult<T> {
+    tokio::select! {
+        biased;
+        error = interrupted(cancel, deadline) => Err(error),
+        result = future => result,
+    }
+}
+
+/// Waits for a cancel request or the statement's deadline: 57014.
+pub(super) async fn interrupted(cancel: &Cancel, deadline: &mut Deadline) -> SqlError {
+    let reason = tokio::select! {
+        biased;
+        () = cancel.requested() => "canceling statement due to user request",
+        () = deadline.passed() => "canceling statement due to statement timeout",
+    };
+    SqlError::new(SqlState::QUERY_CANCELED, reason)
 }
 
 /// A conflict with another transaction, after which the same statement may succeed.

@@ -304,7 +304,8 @@ fn unrecognized(name: &str) -> SqlError {
     SqlError::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
 }
 
-fn spelling(name: &str) -> String {
+/// A setting's name as PostgreSQL spells it.
+pub(super) fn spelling(name: &str) -> String {
     definition(name).map_or_else(|| name.to_lowercase(), |definition| definition.name.to_string())
 }
 

@@ -1,16 +1,16 @@
-//! Tables for the report engine: read through the session's transaction, at its snapshot and with its
-//! own writes.
+//! Tables for the report engine: read at the statement's snapshot and with the writes of earlier
+//! statements of its transaction.
 //!
-//! A scan takes the transaction's lock for a step at a time, so that several scans of a report take
-//! turns, and lets it go between steps.
+//! Each scan has a reader of its own, made when the statement began: scans run beside one another and
+//! beside later statements of the session, and a portal that is read bit by bit keeps seeing what it
+//! saw at first.
 
-use super::transaction::SharedTxn;
 use crate::catalog::{DatabaseCatalog, TableKind, system};
 use crate::functions::EvalContext;
 use crate::report::{BoundOp, ColumnBound, RowStream, Rows, ScanSpec, TableSource};
-use crate::row_exec::storage::fetch_external;
+use crate::row_exec::storage::read_external;
 use crate::row_exec::{Stop, TableCodec};
-use crate::txn::{RangeNext, RangeRead, RowBatch, Txn, Visibility};
+use crate::txn::{RangeNext, RangeRead, RowBatch, TxnReader, Visibility};
 use crate::{SqlError, SqlResult};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// The tables of one statement.
 pub(super) struct StatementTables {
-    pub(super) txn: SharedTxn,
+    pub(super) reader: TxnReader,
     pub(super) catalog: Arc<DatabaseCatalog>,
     pub(super) context: Arc<EvalContext>,
 }
@@ -37,7 +37,7 @@ impl TableSource for StatementTables {
                 let codec = Arc::new(TableCodec::new(spec.table.clone()));
                 let read = key_range(&codec, &spec.bounds)?;
                 Ok(Box::new(TableScan {
-                    txn: self.txn.clone(),
+                    reader: self.reader.another(),
                     codec,
                     columns: spec.columns,
                     read,
@@ -56,7 +56,7 @@ impl TableSource for StatementTables {
 
 /// A table read in key order.
 struct TableScan {
-    txn: SharedTxn,
+    reader: TxnReader,
     codec: Arc<TableCodec>,
     columns: Vec<usize>,
     read: RangeRead,
@@ -71,12 +71,10 @@ impl RowStream for TableScan {
     async fn next(&mut self) -> SqlResult<Rows> {
         let mut rows = Rows::new();
         while rows.is_empty() && !self.done {
-            let mut guard = self.txn.lock().await;
-            let txn = guard.as_mut().ok_or_else(ended)?;
-            match txn.range(&mut self.read, &mut self.batch) {
+            match self.reader.range(&mut self.read, &mut self.batch) {
                 Ok(next) => self.done = next == RangeNext::Done,
                 Err(interrupt) => {
-                    wait(txn, interrupt.into()).await?;
+                    wait(&mut self.reader, interrupt.into()).await?;
                     continue;
                 }
             }
@@ -86,7 +84,7 @@ impl RowStream for TableScan {
                     break;
                 }
                 let (key, value) = (self.batch.key(index), &self.batch.row(index).value);
-                rows.push(decode(txn, &self.codec, key, value, &self.columns).await?);
+                rows.push(decode(&mut self.reader, &self.codec, key, value, &self.columns).await?);
             }
         }
         if let Some(left) = &mut self.left {
@@ -99,7 +97,7 @@ impl RowStream for TableScan {
 
 /// Decodes a row; its big values are fetched as far as they are wanted.
 async fn decode(
-    txn: &mut Txn,
+    reader: &mut TxnReader,
     codec: &TableCodec,
     key: &[u8],
     value: &Bytes,
@@ -108,28 +106,24 @@ async fn decode(
     let mut row = Vec::with_capacity(columns.len());
     loop {
         let mut external =
-            |key: &[u8], place, ty| fetch_external(txn, codec, key, place, ty, Visibility::Statement);
+            |row: &[u8], place, ty| read_external(|key| reader.get(key), codec, row, place, ty);
         match codec.decode(key, value, columns, &mut row, &mut external) {
             Ok(()) => return Ok(row),
-            Err(stop) => wait(txn, stop).await?,
+            Err(stop) => wait(reader, stop).await?,
         }
     }
 }
 
 /// Waits for what an operation lacked, or gives its error.
-async fn wait(txn: &mut Txn, stop: Stop) -> SqlResult<()> {
+async fn wait(reader: &mut TxnReader, stop: Stop) -> SqlResult<()> {
     match stop {
-        Stop::Need(need) => Ok(txn.satisfy(need).await?),
+        Stop::Need(need) => Ok(reader.satisfy(need).await?),
         Stop::RestartStatement => Err(SqlError::new(
             SqlState::T_R_SERIALIZATION_FAILURE,
             "could not serialize access due to concurrent update",
         )),
         Stop::Error(error) => Err(error),
     }
-}
-
-fn ended() -> SqlError {
-    SqlError::internal("the transaction ended while a report was reading")
 }
 
 /// The keys that can hold rows within the bounds: equalities on leading key columns, then a range on

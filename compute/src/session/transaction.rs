@@ -9,7 +9,7 @@ use shardforge_types::SqlState;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// The transaction's data, shared with a report that reads through it. Empty once it has ended.
+/// The transaction's data. Empty once it has ended.
 pub(super) type SharedTxn = Arc<Mutex<Option<Txn>>>;
 
 /// An open transaction.
@@ -36,7 +36,7 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    /// The data, for as long as the guard is held. A report that still reads is waited for.
+    /// The data, for as long as the guard is held.
     pub(super) async fn lock(&self) -> OwnedMutexGuard<Option<Txn>> {
         self.txn.clone().lock_owned().await
     }
@@ -123,6 +123,17 @@ impl Session {
         let no_block = |session: &Self| {
             session.warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
         };
+        if let TransactionStatement::Commit { chain: true } | TransactionStatement::Rollback { chain: true } =
+            statement
+            && !in_block
+        {
+            let verb =
+                if matches!(statement, TransactionStatement::Commit { .. }) { "COMMIT" } else { "ROLLBACK" };
+            return Err(SqlError::new(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                format!("{verb} AND CHAIN can only be used in transaction blocks"),
+            ));
+        }
         match statement {
             TransactionStatement::Begin(modes) => {
                 if in_block {
@@ -272,8 +283,9 @@ impl Session {
 
     /// Ends the transaction, if one is open. An error means that it was rolled back.
     pub(super) async fn end(&mut self, commit: bool) -> SqlResult<()> {
-        let Some(transaction) = self.transaction.take() else { return Ok(()) };
         self.portals.clear();
+        let Some(transaction) = self.transaction.take() else { return Ok(()) };
+        self.transactions_ended += 1;
         let catalog = transaction.catalog.clone();
         let txn = transaction.txn.lock().await.take();
         let result = match txn {
@@ -302,8 +314,8 @@ impl Session {
     /// Sync: the implicit transaction ends.
     pub async fn sync(&mut self) -> SqlResult<()> {
         match &self.transaction {
-            Some(transaction) if !transaction.block => self.end(true).await,
-            _ => Ok(()),
+            Some(transaction) if transaction.block => Ok(()),
+            _ => self.end(true).await,
         }
     }
 }

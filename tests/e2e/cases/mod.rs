@@ -3,13 +3,15 @@
 mod commands;
 mod durability;
 mod pgbench;
+mod protocol;
 mod sql;
+mod values;
 
 use crate::Case;
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [commands::CASES, sql::CASES, durability::CASES, pgbench::CASES].concat_cases()
+    [commands::CASES, sql::CASES, durability::CASES, protocol::CASES, values::CASES, pgbench::CASES].concat_cases()
 }
 
 trait ConcatCases {

@@ -3,7 +3,7 @@
 use super::codec::TableCodec;
 use crate::SqlResult;
 use crate::row_exec::stop::Step;
-use crate::txn::{Checked, Txn, Visibility};
+use crate::txn::{Checked, Interrupt, RowBytes, Txn, Visibility};
 use bytes::Bytes;
 use shardforge_common::key::{prefix_end, storage_prefix};
 use shardforge_common::random::Random;
@@ -54,12 +54,23 @@ pub(crate) fn fetch_external(
     ty: PgType,
     visibility: Visibility,
 ) -> Step<Datum> {
+    read_external(|key| txn.get(key, visibility), codec, row_key, place, ty)
+}
+
+/// The same through anything that reads keys.
+pub(crate) fn read_external(
+    mut get: impl FnMut(&[u8]) -> Result<Option<RowBytes>, Interrupt>,
+    codec: &TableCodec,
+    row_key: &[u8],
+    place: ExternalValue,
+    ty: PgType,
+) -> Step<Datum> {
     let prefix = chunk_prefix(codec, row_key, place.id)?;
     let mut stored = Vec::with_capacity(place.stored_len as usize);
     for number in 0..place.chunks {
         let mut key = prefix.clone();
         push_chunk_number(&mut key, number)?;
-        match txn.get(&key, visibility)? {
+        match get(&key)? {
             Some(chunk) => stored.extend_from_slice(&chunk.value),
             None => {
                 let message = format!(

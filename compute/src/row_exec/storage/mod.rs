@@ -29,7 +29,7 @@ mod index;
 mod row_ids;
 
 pub(super) use big_values::delete_chunks;
-pub(crate) use big_values::{fetch_external, new_chunks};
+pub(crate) use big_values::{fetch_external, new_chunks, read_external};
 pub use codec::{FetchExternal, KeyColumn, ROW_ID, TableCodec};
 pub use index::{EntryParts, IndexCodec};
 pub use row_ids::RowIds;
