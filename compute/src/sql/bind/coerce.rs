@@ -123,8 +123,8 @@ impl Binder<'_> {
         let made = |kind, ty| Expr { kind, ty, position };
         Ok(match pathway {
             Pathway::Relabel => match expr.kind {
-                // A value keeps its form under a binary compatible type.
-                ExprKind::Const(value) => made(ExprKind::Const(value), plain),
+                // Integers and object numbers have forms of their own.
+                ExprKind::Const(value) => made(ExprKind::Const(crate::functions::relabel(value, plain)), plain),
                 _ => made(ExprKind::Relabel(Box::new(expr)), plain),
             },
             Pathway::InOut => made(ExprKind::IoCast(Box::new(expr)), plain),
