@@ -7,6 +7,7 @@ use crate::session::session_state;
 use async_trait::async_trait;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use shardforge_common::task::spawn_on;
 use shardforge_compute::report::{ReportContext, ReportEngine, RowStream};
 use shardforge_compute::sql::bound::Query;
 use shardforge_compute::{SqlError, SqlResult};
@@ -90,7 +91,7 @@ impl ReportEngine for DataFusionEngine {
         let (started, start) = oneshot::channel();
         let (batches, queue) = mpsc::channel(QUEUED_BATCHES);
         let types = query.output.iter().map(|column| column.ty).collect();
-        let task = self.handle.spawn(async move {
+        let task = spawn_on(&self.handle, "report", async move {
             let stream = async {
                 let plan = physical_plan(&env, &query).await?;
                 execute_stream(plan, env.state.task_ctx()).map_err(from_datafusion)
@@ -112,7 +113,7 @@ impl ReportEngine for DataFusionEngine {
 
     async fn explain(&self, query: Arc<Query>, context: ReportContext) -> SqlResult<Vec<String>> {
         let env = self.env(context);
-        let task = self.handle.spawn(async move {
+        let task = spawn_on(&self.handle, "explain", async move {
             let plan = physical_plan(&env, &query).await?;
             let text = displayable(plan.as_ref()).indent(false).to_string();
             Ok(text.lines().map(str::to_owned).collect())

@@ -75,8 +75,8 @@ impl Lowering {
         let natives: Option<Vec<Native>> = calls.iter().map(|(_, call)| native(call)).collect();
         match natives {
             Some(natives)
-                if !groups.iter().any(|(column, _)| needs_order_key(column.ty))
-                    && !(groups.is_empty() && natives.is_empty()) =>
+                if groups.iter().all(|(column, _)| !needs_order_key(column.ty))
+                    && (!groups.is_empty() || !natives.is_empty()) =>
             {
                 self.native_groups(plan, &groups, &calls, &natives)
             }

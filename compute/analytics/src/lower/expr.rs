@@ -164,7 +164,7 @@ impl Lowering {
 }
 
 /// Whether an expression has a part that only has a value inside of the one around it.
-fn is_context_bound(expr: &Expr) -> bool {
+pub(super) fn is_context_bound(expr: &Expr) -> bool {
     fn bound(expr: &Expr, case: bool, element: bool) -> bool {
         let mut found = false;
         match &expr.kind {

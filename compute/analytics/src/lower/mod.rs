@@ -11,9 +11,11 @@
 mod aggregate;
 mod compare;
 mod expr;
+mod guard;
 mod join;
 mod limit;
 mod native;
+mod scalar_join;
 mod semi_join;
 mod set_op;
 mod subquery;

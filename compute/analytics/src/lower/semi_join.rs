@@ -6,6 +6,7 @@
 //! true if the test is true for a partner; `NOT (x op ANY (...))` if it is false for all of them, unknown
 //! being neither.
 
+use super::compare::{compared, comparison};
 use super::expr::binary;
 use super::native::{conjuncts, is_expr_volatile, may_fail};
 use super::walk::{columns_of_expr, free_columns_of_rel, is_query_volatile};
@@ -18,11 +19,12 @@ use shardforge_compute::row_exec::expr::has_subquery;
 use shardforge_compute::sql::bound::{
     ColDef, ColId, CteId, Expr, ExprKind, Join, JoinKind, Query, Rel, SubqueryKind,
 };
+use shardforge_types::PgType;
 
 /// A relation without the conditions that use outer columns, and those.
-struct Pulled {
-    rel: Rel,
-    conditions: Vec<Expr>,
+pub(super) struct Pulled {
+    pub(super) rel: Rel,
+    pub(super) conditions: Vec<Expr>,
 }
 
 impl Lowering {
@@ -32,8 +34,12 @@ impl Lowering {
         input: &Rel,
         predicate: &Expr,
     ) -> SqlResult<LogicalPlan> {
+        let rewritten: Vec<Expr> = conjuncts(predicate)
+            .into_iter()
+            .flat_map(|part| self.null_aware(part).unwrap_or_else(|| vec![part.clone()]))
+            .collect();
         let (plain, subqueries): (Vec<&Expr>, Vec<&Expr>) =
-            conjuncts(predicate).into_iter().partition(|part| !has_subquery(part));
+            rewritten.iter().partition(|part| !has_subquery(part));
         let (failing, total): (Vec<&Expr>, Vec<&Expr>) = plain.into_iter().partition(|part| may_fail(part));
         let mut plan = self.filter_by(plan, total.into_iter().chain(failing))?;
         let columns: AHashSet<ColId> = input.columns().iter().map(|column| column.id).collect();
@@ -70,6 +76,44 @@ impl Lowering {
             Some(all) => ok(builder(plan).filter(all).and_then(LogicalPlanBuilder::build)),
             None => Ok(plan),
         }
+    }
+
+    /// `x NOT IN (query)` as conditions that hash joins can answer: no row equals x, and either there is no row
+    /// or neither x nor any row is null.
+    fn null_aware(&self, part: &Expr) -> Option<Vec<Expr>> {
+        let ExprKind::Not(inner) = &part.kind else { return None };
+        let ExprKind::Subquery { kind: SubqueryKind::Any { test }, query } = &inner.kind else { return None };
+        let ExprKind::Call { func, args } = &test.kind else { return None };
+        let [a, b] = &**args else { return None };
+        let made: AHashSet<ColId> = query.output.iter().map(|column| column.id).collect();
+        let inside = |expr: &Expr| columns_of_expr(expr).iter().any(|(id, _)| made.contains(id));
+        let (x, y) = match (inside(a), inside(b)) {
+            (false, true) => (a, b),
+            (true, false) => (b, a),
+            _ => return None,
+        };
+        let plain = comparison(*func) == Some(Operator::Eq)
+            && compared(a.ty, b.ty).is_some()
+            && !has_subquery(test)
+            && !may_fail(test)
+            && !is_query_volatile(query)
+            && free_columns_of_rel(&query.rel, &self.ctes).is_empty();
+        if !plain {
+            return None;
+        }
+        let bool = |kind| Expr::new(kind, PgType::BOOL);
+        let not = |expr: Expr| bool(ExprKind::Not(Box::new(expr)));
+        let is_null = |arg: &Expr, negated| bool(ExprKind::IsNull { arg: Box::new(arg.clone()), negated });
+        let exists = |condition: Option<Expr>| {
+            let mut query = query.clone();
+            if let Some(predicate) = condition {
+                let input = Box::new(std::mem::replace(&mut query.rel, Rel::OneRow));
+                query.rel = Rel::Filter { input, predicate };
+            }
+            bool(ExprKind::Subquery { kind: SubqueryKind::Exists, query })
+        };
+        let no_nulls = bool(ExprKind::And(vec![is_null(x, true), not(exists(Some(is_null(y, false))))]));
+        Some(vec![not(exists(Some((**test).clone()))), bool(ExprKind::Or(vec![not(exists(None)), no_nulls]))])
     }
 
     /// A condition as a join with a subquery's rows, if it is one.
@@ -145,7 +189,7 @@ impl Lowering {
 
 /// Takes the conditions that use outer columns out of a relation. With `any_row` only the existence of a
 /// row matters, not what is in it or how often it is there.
-fn pull_up(rel: &Rel, ctes: &AHashMap<CteId, CteEntry>, any_row: bool) -> Option<Pulled> {
+pub(super) fn pull_up(rel: &Rel, ctes: &AHashMap<CteId, CteEntry>, any_row: bool) -> Option<Pulled> {
     if free_columns_of_rel(rel, ctes).is_empty() {
         return Some(Pulled { rel: rel.clone(), conditions: Vec::new() });
     }

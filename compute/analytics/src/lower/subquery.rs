@@ -1,6 +1,7 @@
 //! Subqueries in expressions: each becomes a column of an operator below the expression, and the expression
 //! uses the column.
 
+use super::guard::{after_all, after_nulls, past_arms};
 use super::walk::{columns_of_expr, free_columns, is_query_volatile};
 use super::{Lowering, appended, builder, ok};
 use crate::operator::{Apply, ApplyKind, OuterValue, Subplan, operator_plan};
@@ -38,7 +39,7 @@ impl Lowering {
         let mut expr = expr.clone();
         let mut plan = Some(plan);
         if has_subquery(&expr) {
-            self.hoist_in(&mut expr, &mut plan)?;
+            self.hoist_in(&mut expr, &mut plan, None)?;
         }
         match plan {
             Some(plan) => Ok((expr, plan)),
@@ -46,25 +47,73 @@ impl Lowering {
         }
     }
 
-    fn hoist_in(&mut self, expr: &mut Expr, plan: &mut Option<LogicalPlan>) -> SqlResult<()> {
-        let ty = expr.ty;
-        if let ExprKind::Subquery { kind, query } = &mut expr.kind {
-            if let SubqueryKind::Any { test } | SubqueryKind::All { test } = kind {
-                self.hoist_in(test, plan)?;
-            }
-            let below = plan.take().ok_or_else(|| SqlError::internal("a plan was lost"))?;
-            let (column, above) = self.apply(kind, query, ty, below)?;
-            *plan = Some(above);
-            expr.kind = ExprKind::Col(column);
+    fn hoist_in(
+        &mut self,
+        expr: &mut Expr,
+        plan: &mut Option<LogicalPlan>,
+        guard: Option<&Expr>,
+    ) -> SqlResult<()> {
+        if !has_subquery(expr) {
             return Ok(());
         }
-        let mut result = Ok(());
-        for_each_child_mut(expr, &mut |child| {
-            if result.is_ok() && has_subquery(child) {
-                result = self.hoist_in(child, plan);
+        let ty = expr.ty;
+        let or = matches!(expr.kind, ExprKind::Or(_));
+        match &mut expr.kind {
+            ExprKind::Subquery { kind, query } => {
+                if let SubqueryKind::Any { test } | SubqueryKind::All { test } = kind {
+                    self.hoist_in(test, plan, guard)?;
+                }
+                let below = plan.take().ok_or_else(|| SqlError::internal("a plan was lost"))?;
+                if *kind == SubqueryKind::Scalar
+                    && let Some((value, above)) = self.scalar_join(query, &below)?
+                {
+                    *plan = Some(above);
+                    *expr = value;
+                    return Ok(());
+                }
+                let (column, above) = self.apply(kind, query, ty, below, guard)?;
+                *plan = Some(above);
+                expr.kind = ExprKind::Col(column);
             }
-        });
-        result
+            ExprKind::And(args) | ExprKind::Or(args) => {
+                for at in 0..args.len() {
+                    let guard = after_all(guard, &args[..at], or);
+                    self.hoist_in(&mut args[at], plan, guard.as_ref())?;
+                }
+            }
+            ExprKind::Coalesce(args) => {
+                for at in 0..args.len() {
+                    let guard = after_nulls(guard, &args[..at]);
+                    self.hoist_in(&mut args[at], plan, guard.as_ref())?;
+                }
+            }
+            ExprKind::Case { operand, arms, otherwise } => {
+                if let Some(operand) = operand {
+                    self.hoist_in(operand, plan, guard)?;
+                }
+                let operand = operand.as_deref();
+                for at in 0..arms.len() {
+                    let reached = past_arms(guard, operand, &arms[..at], None);
+                    self.hoist_in(&mut arms[at].when, plan, reached.as_ref())?;
+                    let taken = past_arms(guard, operand, &arms[..at], Some(&arms[at].when));
+                    self.hoist_in(&mut arms[at].then, plan, taken.as_ref())?;
+                }
+                if let Some(otherwise) = otherwise {
+                    let reached = past_arms(guard, operand, arms, None);
+                    self.hoist_in(otherwise, plan, reached.as_ref())?;
+                }
+            }
+            _ => {
+                let mut result = Ok(());
+                for_each_child_mut(expr, &mut |child| {
+                    if result.is_ok() {
+                        result = self.hoist_in(child, plan, guard);
+                    }
+                });
+                return result;
+            }
+        }
+        Ok(())
     }
 
     fn apply(
@@ -73,6 +122,7 @@ impl Lowering {
         query: &Query,
         ty: PgType,
         plan: LogicalPlan,
+        guard: Option<&Expr>,
     ) -> SqlResult<(ColId, LogicalPlan)> {
         let enough = match kind {
             SubqueryKind::Exists => Some(1),
@@ -109,7 +159,10 @@ impl Lowering {
             }
         };
         let column = self.own_column(ty, "subquery");
-        let exprs = args.iter().map(|(id, ty)| self.column(*id, *ty)).collect();
+        let mut exprs: Vec<_> = args.iter().map(|(id, ty)| self.column(*id, *ty)).collect();
+        if let Some(guard) = guard {
+            exprs.push(self.expr(guard)?);
+        }
         let operator = Apply {
             kind,
             subplan,
@@ -123,7 +176,7 @@ impl Lowering {
 }
 
 /// Calls `visit` with each direct operand; the tests of ANY and ALL are not among them.
-fn for_each_child_mut(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
+pub(super) fn for_each_child_mut(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
     match &mut expr.kind {
         ExprKind::Const(_)
         | ExprKind::Param(_)

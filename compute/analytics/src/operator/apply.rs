@@ -4,11 +4,11 @@
 //! once.
 
 use super::memory::row_bytes;
-use super::{Held, Needs, Operator, Run, Subplan, evaluate_all};
+use super::{Held, Needs, Once, Operator, Run, Subplan, evaluate_all};
 use crate::error::to_datafusion;
 use crate::values::{column_to_datums, to_array};
 use ahash::AHashMap;
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Field;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{OwnedRow, RowConverter, SortField};
@@ -41,7 +41,8 @@ pub(crate) enum ApplyKind {
 pub(crate) struct Apply {
     pub(crate) kind: ApplyKind,
     pub(crate) subplan: Arc<Subplan>,
-    /// The types of the operator's expressions: first the subquery's outer values, then the test's.
+    /// The types of the operator's expressions: first the subquery's outer values, then the test's. One more
+    /// expression, if there is one, says for which rows the value is wanted.
     pub(crate) arg_types: Vec<PgType>,
     /// The type of the value.
     pub(crate) ty: PgType,
@@ -74,10 +75,11 @@ impl Operator for Apply {
     }
 
     fn run(self: Arc<Self>, mut run: Run) -> Result<SendableRecordBatchStream> {
-        let converter = keys_of(&run)?;
+        let converter = keys_of(&run, self.arg_types.len())?;
         let input = run.inputs.swap_remove(0);
         let schema = run.schema.clone();
         let state = ApplyState {
+            once: run.once.clone(),
             subplan: self.subplan.clone(),
             held: Held::new("Subquery", &run.context),
             values: AHashMap::new(),
@@ -106,10 +108,9 @@ impl Operator for Apply {
 }
 
 /// Makes keys of a row's outer values.
-fn keys_of(run: &Run) -> Result<RowConverter> {
+fn keys_of(run: &Run, args: usize) -> Result<RowConverter> {
     let schema = run.inputs_schema();
-    let fields = run
-        .exprs
+    let fields = run.exprs[..args]
         .iter()
         .map(|expr| Ok(SortField::new(expr.data_type(&schema)?)))
         .collect::<Result<Vec<_>>>()?;
@@ -118,6 +119,8 @@ fn keys_of(run: &Run) -> Result<RowConverter> {
 
 /// What was computed so far.
 struct ApplyState {
+    /// The value, if it depends on nothing.
+    once: Once,
     subplan: Arc<Subplan>,
     held: Held,
     values: AHashMap<OwnedRow, Datum>,
@@ -142,16 +145,16 @@ impl Apply {
         len: usize,
     ) -> Result<Vec<Datum>> {
         let mut out = Vec::with_capacity(len);
+        let (args, guard) = args.split_at(self.arg_types.len());
+        let wanted = guard.first().map(|guard| guard.as_boolean());
+        let is_wanted = |row: usize| wanted.is_none_or(|guard| guard.is_valid(row) && guard.value(row));
         if args.is_empty() {
-            let value = match state.values.values().next() {
-                Some(value) if !self.volatile || self.subplan.outer.is_empty() => value.clone(),
-                _ => {
-                    let value = self.value(state, &[]).await.map_err(to_datafusion)?;
-                    let empty = converter_row_of_nothing()?;
-                    state.values.insert(empty, value.clone());
-                    value
-                }
-            };
+            if !(0..len).any(is_wanted) {
+                out.resize(len, Datum::Null);
+                return Ok(out);
+            }
+            let once = state.once.clone();
+            let value = once.get_or_try_init(|| self.value(state, &[])).await.map_err(to_datafusion)?.clone();
             out.resize(len, value);
             return Ok(out);
         }
@@ -163,6 +166,10 @@ impl Apply {
             .collect::<SqlResult<Vec<_>>>()
             .map_err(to_datafusion)?;
         for at in 0..len {
+            if !is_wanted(at) {
+                out.push(Datum::Null);
+                continue;
+            }
             let key = keys.row(at).owned();
             if let Some(value) = state.values.get(&key) {
                 out.push(value.clone());
@@ -257,13 +264,6 @@ fn quantify(
         }
     }
     Ok(if unknown { Datum::Null } else { Datum::Bool(all) })
-}
-
-/// The key of a row without columns.
-fn converter_row_of_nothing() -> Result<OwnedRow> {
-    let converter = RowConverter::new(vec![SortField::new(arrow::datatypes::DataType::Boolean)])?;
-    let array: ArrayRef = Arc::new(arrow::array::BooleanArray::from(vec![true]));
-    Ok(converter.convert_columns(&[array])?.row(0).owned())
 }
 
 impl Run {

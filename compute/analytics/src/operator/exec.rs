@@ -1,6 +1,6 @@
 //! An operator in a physical plan.
 
-use super::{Needs, Operator, Run};
+use super::{Needs, Once, Operator, Run};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
@@ -28,6 +28,8 @@ pub(crate) struct OperatorExec {
     /// The order in which rows come, for an operator that depends on it. Without it, DataFusion would take
     /// a sort below away.
     order: Option<OrderingRequirements>,
+    /// A physical plan is executed once, so this is the execution's.
+    once: Once,
 }
 
 impl OperatorExec {
@@ -42,7 +44,7 @@ impl OperatorExec {
             .clone()
             .filter(|_| operator.needs() == Needs::Single)
             .map(|order| OrderingRequirements::new(LexRequirement::from(order)));
-        Self::with_order(operator, exprs, inputs, schema, order)
+        Self::with_order(operator, exprs, inputs, schema, order, Once::default())
     }
 
     fn with_order(
@@ -51,6 +53,7 @@ impl OperatorExec {
         inputs: Vec<Arc<dyn ExecutionPlan>>,
         schema: SchemaRef,
         order: Option<OrderingRequirements>,
+        once: Once,
     ) -> Self {
         let equivalence = match inputs.first().and_then(|input| input.output_ordering()) {
             // The input's columns keep their places.
@@ -71,7 +74,7 @@ impl OperatorExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { operator, exprs, inputs, properties: Arc::new(properties), order }
+        Self { operator, exprs, inputs, properties: Arc::new(properties), order, once }
     }
 }
 
@@ -151,6 +154,7 @@ impl ExecutionPlan for OperatorExec {
             children,
             self.schema(),
             self.order.clone(),
+            self.once.clone(),
         )))
     }
 
@@ -169,6 +173,12 @@ impl ExecutionPlan for OperatorExec {
             // Inputs after the first are in one part.
             .map(|(at, input)| input.execute(if at == 0 { partition } else { 0 }, context.clone()))
             .collect::<Result<Vec<_>>>()?;
-        self.operator.clone().run(Run { inputs, exprs: self.exprs.clone(), schema: self.schema(), context })
+        self.operator.clone().run(Run {
+            inputs,
+            exprs: self.exprs.clone(),
+            schema: self.schema(),
+            once: self.once.clone(),
+            context,
+        })
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //!
-//! 1. An operator keeps no state between runs: what a run remembers lives in its stream.
+//! 1. An operator keeps no state between runs: what a run remembers lives in its stream, or, for all parts of
+//!    one execution, in the [`Once`] that its physical node hands to each.
 //! 2. What an operator holds beyond a batch is accounted to the memory pool.
 
 mod apply;
@@ -51,6 +52,9 @@ pub(crate) enum Needs {
     Together(Range<usize>),
 }
 
+/// A value that all parts of an execution share, computed by the first that needs it.
+pub(crate) type Once = Arc<tokio::sync::OnceCell<shardforge_types::Datum>>;
+
 /// One run of an operator over one part.
 pub(crate) struct Run {
     /// The rows of each input.
@@ -59,6 +63,8 @@ pub(crate) struct Run {
     pub(crate) exprs: Vec<Arc<dyn PhysicalExpr>>,
     /// What the batches it makes look like.
     pub(crate) schema: SchemaRef,
+    /// For what is computed once.
+    pub(crate) once: Once,
     /// Memory and settings.
     pub(crate) context: Arc<TaskContext>,
 }

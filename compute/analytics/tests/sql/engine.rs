@@ -74,7 +74,9 @@ fn a_subquery_without_outer_columns_runs_once_and_one_with_them_once_for_each_va
     assert_eq!(scans_of("select (select count(*) from u where y > t.b * 2) from t", "u"), 4);
     // As joins, once.
     assert_eq!(scans_of("select a from t where exists (select 1 from u where x = t.a)", "u"), 1);
-    assert_eq!(scans_of("select a from t where a not in (select y from u where y is not null)", "u"), 1);
+    assert_eq!(scans_of("select a, (select count(*) from u where x = t.a) from t", "u"), 1);
+    // Once for the join, once for whether there is a row, once for whether there is a null.
+    assert_eq!(scans_of("select a from t where a not in (select y from u where y is not null)", "u"), 3);
 }
 
 #[test]

@@ -519,3 +519,104 @@ select a from t where exists (select 1 from u where x = t.a and random() < 2) or
 ----
 1
 2
+
+select case when a > 100 then (select x from u) else a end from t order by a
+----
+1
+2
+3
+4
+5
+6
+7
+
+select case a when 1 then (select y from u where x = 1) when 3 then (select max(x) from u) else (select x from u where x = 8) end from t where a in (1, 3, 4) order by a
+----
+100
+8
+8
+
+select coalesce(b, (select x from u)) from t where a <> 4 order by a
+----
+10
+20
+10
+30
+20
+10
+
+select a from t where a = 1 or (a > 1000 and (select x from u) = 1) order by a
+----
+1
+
+select a > 0 or (select x = 1 from u) from t order by a
+----
+t
+t
+t
+t
+t
+t
+t
+
+select case when b is not null then (select 100 / (t.b - 10 + 1) from nn where p = 1) end from t where a <= 4 order by a
+----
+100
+9
+100
+NULL
+
+select case when exists (select 1 from u where x = a) then 'y' when (select count(*) from u where x = a) = 0 then 'n' else 'never' end from t order by a
+----
+y
+y
+n
+n
+n
+n
+n
+
+select case when a <> 4 then (select case when p = 1 then (select min(q) + t.b from nn) else (select x from u) end from nn where p = 1) end from t order by a
+----
+11
+21
+11
+NULL
+31
+21
+11
+
+select a from t where b not in (select x from u where x > 1) order by a
+----
+1
+2
+3
+5
+6
+7
+
+select a from t where b not in (select y / 10 from u where y is not null) order by a
+----
+5
+
+select a from t where d not in (select n from v where n is not null) order by a
+----
+5
+6
+7
+
+select a from t where e not in (select e from t where a = 2) order by a
+----
+1
+3
+5
+6
+
+select a from t where a + 0 not in (with s as (select x from u where x > 1) select x from s) order by a
+----
+1
+3
+4
+5
+6
+7
