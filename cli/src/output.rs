@@ -63,3 +63,30 @@ pub(crate) fn duration(seconds: u64) -> String {
         (days, hours, _) => format!("{days} d {hours} h"),
     }
 }
+
+/// An error and its causes on one line. A cause that the error has told already is not told again.
+pub(crate) fn one_line(error: &anyhow::Error) -> String {
+    let mut out = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if out.is_empty() {
+            out = text;
+        } else if !out.contains(&text) {
+            out = format!("{out}: {text}");
+        }
+    }
+    let lines: Vec<_> = out.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_and_says_nothing_twice() {
+        let error = anyhow::anyhow!("disk gone").context("cannot write: disk gone").context("safekeeper");
+        assert_eq!(one_line(&error), "safekeeper: cannot write: disk gone");
+        assert_eq!(one_line(&anyhow::anyhow!("no size\n\nin `a.b`\n")), "no size; in `a.b`");
+    }
+}

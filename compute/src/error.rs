@@ -115,9 +115,17 @@ impl From<ValueError> for SqlError {
     }
 }
 
+/// Whether a full disk is behind an error.
+fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull)
+    })
+}
+
 impl From<Error> for SqlError {
     fn from(error: Error) -> Self {
         let state = match error.kind() {
+            _ if is_disk_full(&error) => SqlState::DISK_FULL,
             ErrorKind::Retry | ErrorKind::Conflict => SqlState::T_R_SERIALIZATION_FAILURE,
             ErrorKind::Fenced | ErrorKind::Unavailable => SqlState::CANNOT_CONNECT_NOW,
             ErrorKind::Invalid => SqlState::FEATURE_NOT_SUPPORTED,
@@ -139,6 +147,7 @@ impl From<TxnError> for SqlError {
             TxnErrorKind::ReadOnly => SqlState::READ_ONLY_SQL_TRANSACTION,
             TxnErrorKind::TooLarge => SqlState::PROGRAM_LIMIT_EXCEEDED,
             TxnErrorKind::OutcomeUnknown => SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN,
+            TxnErrorKind::Other(_) if is_disk_full(&error) => SqlState::DISK_FULL,
             TxnErrorKind::Other(kind) => return Error::new(kind, error.message()).into(),
         };
         SqlError::new(state, error.message())

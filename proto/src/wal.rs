@@ -103,6 +103,12 @@ pub enum CommitOutcome {
         /// Why, for a person.
         reason: String,
     },
+    /// The leader's disk is full: this attempt was not looked at. When it was the first, nothing of the
+    /// transaction ever takes effect; after an earlier one it says as little as `Retry`.
+    Full {
+        /// Why, for a person.
+        reason: String,
+    },
     /// The request can never be taken as it stands (too large, unknown branch).
     Invalid {
         /// Why, for a person.
@@ -214,8 +220,11 @@ pub struct GroupStatus {
     pub log_bytes: u64,
     /// Number of log segments on disk.
     pub log_segments: u64,
-    /// Set when the member no longer accepts writes, with the reason.
+    /// Set when the member has ended for good, with the reason.
     pub stopped: Option<String>,
+    /// Set while writes are refused because the disk is full, with what was tried. It passes by itself
+    /// when there is room again.
+    pub full: Option<String>,
 }
 
 /// A WAL group of safekeepers, as computes, pageservers and the control plane see it.

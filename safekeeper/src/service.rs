@@ -31,14 +31,14 @@ impl WalService for Safekeeper {
     fn submit(&self, request: CommitRequest, done: Completion<CommitOutcome>) {
         match self.room_for(request.mutations.as_bytes().len()) {
             Ok(()) => self.sequencer.enqueue(Request::Commit(request, done)),
-            Err(e) => done(CommitOutcome::Retry { reason: e.to_string() }),
+            Err(e) => done(CommitOutcome::Full { reason: e.to_string() }),
         }
     }
 
     fn stage(&self, request: FragmentRequest, done: Completion<CommitOutcome>) {
         match self.room_for(request.mutations.as_bytes().len()) {
             Ok(()) => self.sequencer.enqueue(Request::Stage(request, done)),
-            Err(e) => done(CommitOutcome::Retry { reason: e.to_string() }),
+            Err(e) => done(CommitOutcome::Full { reason: e.to_string() }),
         }
     }
 
@@ -102,7 +102,8 @@ impl WalService for Safekeeper {
             applied_index: status.applied_index,
             log_bytes: log.disk_bytes,
             log_segments: log.segments,
-            stopped: self.log.stopped().or(status.stopped).or(log.full),
+            stopped: self.log.stopped().or(status.stopped),
+            full: log.full,
         })
     }
 }

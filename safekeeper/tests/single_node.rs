@@ -307,7 +307,7 @@ async fn a_full_disk_refuses_writes_and_takes_them_again_when_there_is_room() {
             while !stop.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let mut request = commit_request(number, Lsn::ZERO, put([number], &[1; 20_000]));
-                while let CommitOutcome::Retry { reason } = submit(&*keeper, request.clone()).await {
+                while let CommitOutcome::Full { reason } = submit(&*keeper, request.clone()).await {
                     assert!(reason.contains("full") || reason.contains("space"), "{reason}");
                     request.attempt += 1;
                     shardforge_common::task::sleep(Duration::from_millis(5)).await;
@@ -317,7 +317,7 @@ async fn a_full_disk_refuses_writes_and_takes_them_again_when_there_is_room() {
     });
     let writers: Vec<_> = writers.collect();
     eventually("status says that the disk is full", async || {
-        keeper.group_status().await.unwrap().stopped.is_some()
+        keeper.group_status().await.unwrap().full.is_some()
     })
     .await;
     // What is left of the segment is used up first; then one that asks for room is refused at once.
@@ -326,7 +326,7 @@ async fn a_full_disk_refuses_writes_and_takes_them_again_when_there_is_room() {
         let number = probe.fetch_add(1, Ordering::Relaxed);
         let request = commit_request(number, Lsn::ZERO, put([1], &[1; 20_000]));
         let outcome = shardforge_common::task::timeout(Duration::from_millis(50), submit(&*keeper, request));
-        matches!(outcome.await, Some(CommitOutcome::Retry { reason }) if reason.contains("full") || reason.contains("space"))
+        matches!(outcome.await, Some(CommitOutcome::Full { reason }) if reason.contains("full") || reason.contains("space"))
     })
     .await;
     let before = snapshot(&*keeper).await.unwrap();

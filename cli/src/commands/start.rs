@@ -1,9 +1,11 @@
 //! `shardforge start`: every part in this process, until a signal.
 
 use crate::embedded::Embedded;
+use crate::output::one_line;
 use crate::telemetry;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use shardforge_common::config::{Config, FILE_NAME};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +28,30 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    start(args).map_err(|error| match advice(&error) {
+        Some(advice) => anyhow!("{}; {advice}", one_line(&error)),
+        None => error,
+    })
+}
+
+/// What to do about an error of the file system.
+fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    let kind = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>())?.kind();
+    Some(match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some space there, or choose another folder with --data-dir"
+        }
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            "let this user write there, or choose another folder with --data-dir"
+        }
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory | ErrorKind::NotFound => {
+            "choose another folder with --data-dir"
+        }
+        _ => return None,
+    })
+}
+
+fn start(args: Args) -> Result<ExitCode> {
     let config = load(&args)?;
     let metrics = telemetry::install(&config.node)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

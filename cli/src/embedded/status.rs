@@ -98,6 +98,10 @@ impl Parts {
         if let Some(reason) = group.stopped {
             return Err(shardforge_common::Error::unavailable(format!("the log has stopped: {reason}")));
         }
+        if let Some(reason) = group.full {
+            let message = format!("writes are refused until there is room on the disk: {reason}");
+            return Err(shardforge_common::Error::unavailable(message));
+        }
         let mut branches = serde_json::Map::new();
         for (name, branch) in self.branches() {
             let status = self.safekeeper.branch_status(branch).await?;

@@ -292,6 +292,9 @@ fn refused(outcome: CommitOutcome) -> TxnError {
             format!("the transaction read below LSN {floor}, which the log no longer certifies"),
         ),
         CommitOutcome::Retry { reason } => shardforge_common::Error::unavailable(reason).into(),
+        CommitOutcome::Full { reason } => shardforge_common::Error::unavailable(reason)
+            .with_source(std::io::Error::from(std::io::ErrorKind::StorageFull))
+            .into(),
         CommitOutcome::Invalid { reason } => shardforge_common::Error::invalid(reason).into(),
         CommitOutcome::Unknown | CommitOutcome::Committed { .. } => {
             TxnError::new(TxnErrorKind::OutcomeUnknown, "the outcome of the commit is unknown")
@@ -333,8 +336,13 @@ async fn submit(
                 refresh::refresh(branch, &mut checks, floor).await?;
                 waited += backoff(waited).await;
             }
-            Some(CommitOutcome::Retry { .. }) if waited < PATIENCE => waited += backoff(waited).await,
-            None | Some(CommitOutcome::Retry { .. } | CommitOutcome::Unknown) => {
+            // Nobody has seen this transaction yet, so the refusal is certain.
+            Some(refusal @ CommitOutcome::Full { .. }) if attempt == 0 => return Err(refused(refusal)),
+            Some(CommitOutcome::Retry { .. } | CommitOutcome::Full { .. }) if waited < PATIENCE => {
+                waited += backoff(waited).await;
+            }
+            None
+            | Some(CommitOutcome::Retry { .. } | CommitOutcome::Full { .. } | CommitOutcome::Unknown) => {
                 // The question aborts an id that is undecided, so its answer is final (C1).
                 return ask(plan, registration, base).await;
             }

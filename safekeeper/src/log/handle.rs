@@ -350,7 +350,8 @@ impl Log {
         if !inner.stalled && (fits || !inner.spares.is_empty()) {
             return Ok(());
         }
-        let error = Error::unavailable(format!("the disk is full, the log takes no more entries: {full}"));
+        let error = Error::unavailable(format!("the disk is full, the log takes no more entries: {full}"))
+            .with_source(std::io::Error::from(std::io::ErrorKind::StorageFull));
         inner.want_spare = true;
         self.0.shared.spare.notify_all();
         Err(error)

@@ -1,8 +1,11 @@
 //! `init`, `start`, `status` and `sql`, and the mistakes people make with them.
 
+use super::crashes::Mounted;
 use crate::Case;
 use crate::server::{Server, expect_success, program};
-use std::process::Output;
+use crate::tools::Tool;
+use std::path::Path;
+use std::process::{Command, Output};
 
 pub const CASES: &[Case] = &[
     Case { name: "init_writes_a_configuration_that_start_takes", tools: &[], run: init_then_start },
@@ -11,6 +14,11 @@ pub const CASES: &[Case] = &[
     Case { name: "a_second_process_on_the_folder_is_refused", tools: &[], run: second_process },
     Case { name: "a_port_in_use_is_named", tools: &[], run: port_in_use },
     Case { name: "a_configuration_mistake_is_named", tools: &[], run: bad_config },
+    Case {
+        name: "a_folder_that_cannot_be_written_is_one_line",
+        tools: &[Tool::Mount],
+        run: unwritable_folder,
+    },
     Case { name: "a_newer_folder_is_refused", tools: &[], run: newer_folder },
     Case { name: "a_lost_log_is_not_started_anew", tools: &[], run: lost_log },
 ];
@@ -96,6 +104,44 @@ fn bad_config() {
     let said = failure(program().args(["start", "--config", "/no/such/file"]).output().unwrap());
     assert!(said.contains("/no/such/file"), "{said}");
     assert!(!dir.path().join("data").exists(), "nothing was made");
+}
+
+/// Start must fail with one line that holds all of `wanted`.
+fn start_failure(folder: &Path, settings: &[(&str, &str)], wanted: &[&str]) {
+    let mut start = program();
+    start.args(["start", "--sql-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data-dir"]);
+    let said = failure(start.arg(folder).envs(settings.iter().copied()).output().unwrap());
+    assert_eq!(said.lines().count(), 1, "{said}");
+    for part in wanted {
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+    assert!(said.matches("(os error").count() <= 1, "the same is said twice: {said}");
+}
+
+fn unwritable_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "not a folder").unwrap();
+    start_failure(&file, &[], &["shardforge: ", "file", "--data-dir"]);
+    start_failure(Path::new("/proc/no/such"), &[], &["/proc/no/such", "--data-dir"]);
+    let wrong = [("SHARDFORGE_COMPUTE_CACHE_BYTES", "lots")];
+    start_failure(&dir.path().join("data"), &wrong, &["SHARDFORGE_COMPUTE_CACHE_BYTES", "lots", "64MiB"]);
+    let small = dir.path().join("small");
+    let _mounted = Mounted::new(&small, "size=200k");
+    start_failure(&small, &[], &["No space left", "free some space"]);
+    let path = dir.path().join("read-only");
+    let _mounted = Mounted::new(&path, "size=128m");
+    let remount = |how: &str| {
+        let status = Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(&path).status();
+        assert!(status.unwrap().success());
+    };
+    Server::start(&path).stop();
+    remount("ro");
+    start_failure(&path, &[], &["Read-only file system", "let this user write there", "--data-dir"]);
+    start_failure(&path.join("new"), &[], &["Read-only file system", "--data-dir"]);
+    // Nothing is damaged by that.
+    remount("rw");
+    Server::start(&path).stop();
 }
 
 fn newer_folder() {

@@ -1,6 +1,7 @@
 //! The cases, a theme a file. Names are behaviours.
 
 mod commands;
+mod crashes;
 mod durability;
 mod pgbench;
 mod protocol;
@@ -11,7 +12,7 @@ use crate::Case;
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [commands::CASES, sql::CASES, durability::CASES, protocol::CASES, values::CASES, pgbench::CASES].concat_cases()
+    [commands::CASES, sql::CASES, durability::CASES, crashes::CASES, protocol::CASES, values::CASES, pgbench::CASES].concat_cases()
 }
 
 trait ConcatCases {

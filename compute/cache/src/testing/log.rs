@@ -349,6 +349,7 @@ impl WalService for MemoryWal {
             log_bytes: 0,
             log_segments: 0,
             stopped: None,
+            full: None,
         })
     }
 }
