@@ -285,7 +285,7 @@ impl SessionSettings {
 
     /// A timeout in milliseconds; 0 is none.
     pub fn timeout_millis(&self, name: &str) -> u64 {
-        self.get(name).and_then(|value| millis(value)).unwrap_or(0)
+        self.get(name).and_then(millis).unwrap_or(0)
     }
 
     /// The settings to tell the client at the start.

@@ -124,7 +124,9 @@ impl Binder<'_> {
         Ok(match pathway {
             Pathway::Relabel => match expr.kind {
                 // Integers and object numbers have forms of their own.
-                ExprKind::Const(value) => made(ExprKind::Const(crate::functions::relabel(value, plain)), plain),
+                ExprKind::Const(value) => {
+                    made(ExprKind::Const(crate::functions::relabel(value, plain)), plain)
+                }
                 _ => made(ExprKind::Relabel(Box::new(expr)), plain),
             },
             Pathway::InOut => made(ExprKind::IoCast(Box::new(expr)), plain),
