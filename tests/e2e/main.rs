@@ -9,6 +9,8 @@
     clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::unwrap_used,
+    clippy::zombie_processes,
+    missing_docs,
     unreachable_pub,
     reason = "tests use the real clock, disk and processes, and print"
 )]
