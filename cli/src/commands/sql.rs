@@ -142,7 +142,7 @@ async fn shell(client: &Client, format: output::Format) -> Result<bool> {
             Ok(line) if statement.is_empty() && line.trim().starts_with('\\') => match line.trim() {
                 "\\q" => break,
                 "\\l" => {
-                    drop(execute(client, "select datname as name from pg_database order by 1", format).await)
+                    execute(client, "select datname as name from pg_database order by 1", format).await;
                 }
                 "\\dt" => {
                     let text = "select schemaname as schema, tablename as name from pg_tables \

@@ -1,7 +1,7 @@
 //! Functions that plans call: PostgreSQL's meaning over Arrow's arrays.
 //!
-//! [`row_expr`] evaluates any bound expression, row by row. [`order_key`] gives what Arrow compares rightly.
-//! [`int_arith`] is integer arithmetic with its errors; [`lazy_and`] keeps conditions of a filter from rows that an earlier one refused.
+//! [`row_expr`] evaluates any bound expression, row by row. [`mod@order_key`] gives what Arrow compares rightly.
+//! [`mod@int_arith`] is integer arithmetic with its errors; [`lazy_and`] keeps conditions of a filter from rows that an earlier one refused.
 
 mod int_arith;
 mod lazy_and;
