@@ -12,7 +12,16 @@ use crate::Case;
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [commands::CASES, sql::CASES, durability::CASES, crashes::CASES, protocol::CASES, values::CASES, pgbench::CASES].concat_cases()
+    [
+        commands::CASES,
+        sql::CASES,
+        durability::CASES,
+        crashes::CASES,
+        protocol::CASES,
+        values::CASES,
+        pgbench::CASES,
+    ]
+    .concat_cases()
 }
 
 trait ConcatCases {
