@@ -219,7 +219,7 @@ fn full_disk() {
     wire.query("create table t (id int primary key, v text)");
     wire.query("set statement_timeout to '20s'");
     let mut answered = 0;
-    let mut insert = |wire: &mut Wire, id: u64| {
+    let insert = |wire: &mut Wire, id: u64| {
         // Text that does not compress.
         let mut state = id.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let text: String = (0..60_000)
