@@ -23,6 +23,8 @@ pub struct Fields {
     pub detail: Option<String>,
     /// What to do about it, as a sentence.
     pub hint: Option<String>,
+    /// Where in the data or the work it happened.
+    pub context: Option<String>,
     /// Where in the query text, in characters from 1.
     pub position: Option<u32>,
     /// The schema of the object it is about.
@@ -43,6 +45,7 @@ impl SqlError {
             message: message.into(),
             detail: None,
             hint: None,
+            context: None,
             position: None,
             schema: None,
             table: None,

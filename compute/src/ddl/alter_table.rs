@@ -136,7 +136,7 @@ impl<'a> Altered<'a> {
             }
         }
         if row.not_null && row.missing.is_none() && rewrite::has_rows(table, txn).await? {
-            return Err(contains_nulls(&table.name, &new.name));
+            return Err(contains_nulls(table, &new.name));
         }
         access::insert(txn, &row).await
     }
@@ -209,7 +209,7 @@ impl<'a> Altered<'a> {
             return Ok(());
         }
         if rewrite::has_nulls(&self.table, place, txn).await? {
-            return Err(contains_nulls(&self.table.name, &column.name));
+            return Err(contains_nulls(&self.table, &column.name));
         }
         access::update(txn, &ColumnRow { not_null: true, ..column }).await
     }
@@ -240,10 +240,11 @@ async fn rename_type(row: &TypeRow, name: String, txn: &mut Txn) -> SqlResult<()
 }
 
 /// 23502, as ALTER TABLE says it.
-pub(super) fn contains_nulls(table: &str, column: &str) -> SqlError {
-    let message = format!("column \"{column}\" of relation \"{table}\" contains null values");
+pub(super) fn contains_nulls(table: &TableDef, column: &str) -> SqlError {
+    let message = format!("column \"{column}\" of relation \"{}\" contains null values", table.name);
     let mut error = SqlError::new(SqlState::NOT_NULL_VIOLATION, message);
-    error.fields_mut().table = Some(table.to_owned());
+    error.fields_mut().schema = Some(table.schema_name.clone());
+    error.fields_mut().table = Some(table.name.clone());
     error.fields_mut().column = Some(column.to_owned());
     error
 }

@@ -171,7 +171,7 @@ impl<'a> Mover<'a> {
     async fn write(&mut self, txn: &mut Txn) -> SqlResult<()> {
         let table = self.new.table().clone();
         if let Some(null) = self.new.key().iter().find(|key| self.row[key.column].is_null()) {
-            return Err(contains_nulls(&table.name, &table.columns[null.column].name));
+            return Err(contains_nulls(&table, &table.columns[null.column].name));
         }
         self.new.encode_key(&self.row, 0, &mut self.key)?;
         let key = Bytes::copy_from_slice(&self.key);

@@ -138,6 +138,15 @@ fn size(oid: Oid, call: &Call<'_>) -> SqlResult<Option<i64>> {
     Ok(catalog.relation(oid).map(|_| catalog.relation_size(oid).unwrap_or(0)))
 }
 
+/// What a database takes is not measured: null, for one that exists.
+fn database_size(name: &str, call: &Call<'_>) -> SqlResult<Option<i64>> {
+    if catalog(call)?.find_objects(ObjectClass::Database, None, name).is_empty() {
+        let message = format!("database \"{name}\" does not exist");
+        return Err(SqlError::new(shardforge_types::SqlState::INVALID_CATALOG_NAME, message));
+    }
+    Ok(None)
+}
+
 /// The type of a function's argument as SQL writes it.
 fn type_names(types: &[Oid], call: &Call<'_>) -> Vec<String> {
     types.iter().map(|ty| type_text(PgType::new(*ty), call.context)).collect()
@@ -249,6 +258,13 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         "pg_opfamily_is_visible",
         body!(call |oid: Oid| is_visible(oid, ObjectClass::OperatorFamily, call)),
     ),
+    // Kinds of objects of which there are none.
+    stable(3403, "pg_statistics_obj_is_visible", body!(|_object: Oid| None::<bool>)),
+    stable(3756, "pg_ts_parser_is_visible", body!(|_object: Oid| None::<bool>)),
+    stable(3757, "pg_ts_dict_is_visible", body!(|_object: Oid| None::<bool>)),
+    stable(3758, "pg_ts_config_is_visible", body!(|_object: Oid| None::<bool>)),
+    stable(3768, "pg_ts_template_is_visible", body!(|_object: Oid| None::<bool>)),
+    stable(6197, "pg_get_function_sqlbody", body!(|_function: Oid| None::<String>)),
     stable(1643, "pg_get_indexdef", body!(call |oid: Oid| index_definition(oid, 0, false, call))),
     stable(
         2507,
@@ -312,6 +328,9 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     volatile(2332, "pg_relation_size", body!(call |oid: Oid, _fork: &str| size(oid, call))),
     volatile(2997, "pg_table_size", body!(call |oid: Oid| size(oid, call))),
     volatile(2286, "pg_total_relation_size", body!(call |oid: Oid| size(oid, call))),
+    // What a database takes is not measured: unknown, for one that exists.
+    volatile(2168, "pg_database_size", body!(call |name: &str| database_size(name, call))),
+    volatile(2324, "pg_database_size", body!(|_database: Oid| None::<i64>)),
     stable(2999, "pg_relation_filenode", body!(|oid: Oid| oid)),
     stable(3495, "to_regclass", body!(call |name: &str| to_reg(name, oids::REGCLASS, call))),
     stable(3493, "to_regtype", body!(call |name: &str| to_reg(name, oids::REGTYPE, call))),

@@ -298,6 +298,7 @@ fn object_text(oid: Oid, ty: Oid, context: &EvalContext) -> String {
     let named = match ty {
         oids::REGCLASS => relation_text(oid, context),
         oids::REGTYPE => Some(type_text(PgType::new(oid), context)).filter(|name| name != "???"),
+        oids::REGPROCEDURE => object_text_with_arguments(oid, context),
         _ => context.catalog.as_ref().and_then(|catalog| {
             let class = class_of(ty);
             let (schema, name) = catalog.object_name(class, oid)?;
@@ -309,6 +310,13 @@ fn object_text(oid: Oid, ty: Oid, context: &EvalContext) -> String {
         }),
     };
     named.unwrap_or_else(|| oid.to_string())
+}
+
+/// A function's name with the types of its arguments.
+fn object_text_with_arguments(oid: Oid, context: &EvalContext) -> Option<String> {
+    let args = &crate::catalog::builtin::proc(oid)?.args;
+    let args: Vec<String> = args.iter().map(|arg| type_text(PgType::new(*arg), context)).collect();
+    Some(format!("{}({})", object_text(oid, oids::REGPROC, context), args.join(",")))
 }
 
 /// The name of a type as SQL writes it.

@@ -298,6 +298,7 @@ impl Writer {
             optional(b'D', &fields.detail),
             optional(b'H', &fields.hint),
             optional(b'P', &position),
+            optional(b'W', &fields.context),
             optional(b's', &fields.schema),
             optional(b't', &fields.table),
             optional(b'c', &fields.column),

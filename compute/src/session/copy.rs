@@ -82,8 +82,10 @@ impl Session {
         if format.header != CopyHeader::Absent {
             let names: Vec<Option<&[u8]>> =
                 query.output.iter().map(|column| Some(column.name.as_bytes())).collect();
+            // FORCE_QUOTE is about values.
+            let format = CopyFormat { force_quote: Vec::new(), ..format.clone() };
             let written = wire.writer.copy_data(|out| {
-                write_row(&names, format, out);
+                write_row(&names, &format, out);
                 Ok(())
             });
             if let Err(error) = written {
@@ -289,12 +291,9 @@ impl Input {
 
 /// Says where in the data an error is.
 fn with_line(mut error: SqlError, table: &TableDef, line: u64) -> SqlError {
-    let place = format!("COPY {}, line {line}", table.name);
     let fields = error.fields_mut();
-    fields.detail = Some(match fields.detail.take() {
-        Some(detail) => format!("{detail} ({place})"),
-        None => format!("At {place}."),
-    });
+    let column = fields.context.take().unwrap_or_default();
+    fields.context = Some(format!("COPY {}, line {line}{column}", table.name));
     error
 }
 
@@ -333,7 +332,7 @@ impl RowSink<'_> {
             row.push(match fields.get(index)? {
                 Some(field) => text::input(field, column.ty, self.settings).map_err(|error| {
                     let mut error = SqlError::from(error);
-                    error.fields_mut().column = Some(column.name.clone());
+                    error.fields_mut().context = Some(format!(", column {}: \"{field}\"", column.name));
                     error
                 })?,
                 None => Datum::Null,

@@ -338,7 +338,7 @@ impl Session {
         let prepared = self.prepared(name)?;
         let plan = self.valid_plan(&prepared).await?;
         writer.parameter_description(plan.bound.params.iter().map(|ty| ty.oid));
-        rows::write_description(&plan.output, &[], writer);
+        rows::write_description(&plan, &[], writer);
         Ok(())
     }
 
@@ -352,7 +352,7 @@ impl Session {
             self.portals.get_mut(name).ok_or_else(|| no_portal(name))?.plan = plan;
         }
         let portal = self.portal(name)?;
-        rows::write_description(&portal.plan.output, &portal.formats, writer);
+        rows::write_description(&portal.plan, &portal.formats, writer);
         Ok(())
     }
 
@@ -368,6 +368,11 @@ impl Session {
 }
 
 impl Plan {
+    /// Whether it answers with rows: a query does without any column too (`SELECT`).
+    pub(super) fn returns_rows(&self) -> bool {
+        !self.output.is_empty() || matches!(self.bound.statement, BoundStatement::Query(_))
+    }
+
     fn empty() -> Self {
         Plan {
             bound: Bound {

@@ -1,5 +1,6 @@
 //! Rows on the wire.
 
+use super::prepared::Plan;
 use crate::SqlResult;
 use crate::catalog::builtin;
 use crate::functions::{EvalContext, text_io};
@@ -9,11 +10,11 @@ use crate::sql::bound::OutputColumn;
 use shardforge_types::{Datum, Oid, PgType, Settings, binary, oids, text};
 
 /// RowDescription, or NoData for a statement that returns no rows.
-pub(super) fn write_description(output: &[OutputColumn], formats: &[u8], writer: &mut Writer) {
-    if output.is_empty() {
+pub(super) fn write_description(plan: &Plan, formats: &[u8], writer: &mut Writer) {
+    if !plan.returns_rows() {
         return writer.no_data();
     }
-    writer.row_description(output.iter().enumerate().map(|(index, column)| {
+    writer.row_description(plan.output.iter().enumerate().map(|(index, column)| {
         let (table, attnum) = column.origin.unwrap_or((Oid(0), 0));
         Field {
             name: &column.name,

@@ -262,8 +262,8 @@ impl Session {
             Ok(outcome) => outcome,
             Err(error) => return Ok(Err(error)),
         };
-        if run.describe && !plan.output.is_empty() {
-            rows::write_description(&plan.output, run.formats, &mut wire.writer);
+        if run.describe && plan.returns_rows() {
+            rows::write_description(plan, run.formats, &mut wire.writer);
         }
         let mut sent = 0;
         let objects = self.object_names(plan);

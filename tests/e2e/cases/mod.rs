@@ -1,6 +1,7 @@
 //! The cases, a theme a file. Names are behaviours.
 
 mod commands;
+mod conformance;
 mod crashes;
 mod durability;
 mod pgbench;
@@ -14,6 +15,7 @@ use crate::Case;
 pub fn all() -> Vec<Case> {
     [
         commands::CASES,
+        conformance::CASES,
         sql::CASES,
         durability::CASES,
         crashes::CASES,

@@ -47,6 +47,18 @@ pub(crate) enum Statement {
         if_exists: bool,
         actions: Vec<AlterAction>,
     },
+    CreateRole {
+        name: Ident,
+        options: Vec<RoleOption>,
+    },
+    AlterRole {
+        name: Ident,
+        options: Vec<RoleOption>,
+    },
+    DropRole {
+        names: Vec<Ident>,
+        if_exists: bool,
+    },
     Transaction(TransactionStatement),
     Setting(SettingStatement),
     Explain(Box<Explain>),
@@ -280,4 +292,34 @@ pub(crate) enum AlterAction {
 pub(crate) struct Explain {
     pub statement: Statement,
     pub options: Vec<(Ident, Option<String>)>,
+}
+
+/// One option of CREATE ROLE or ALTER ROLE.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RoleOption {
+    pub kind: RoleOptionKind,
+    pub loc: Loc,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum RoleOptionKind {
+    Flag(RoleFlag, bool),
+    ConnectionLimit(i32),
+    /// `None` is PASSWORD NULL.
+    Password(Option<String>),
+    ValidUntil(String),
+    /// Not built: its name.
+    Unsupported(&'static str),
+}
+
+/// What a role may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RoleFlag {
+    Superuser,
+    CreateDb,
+    CreateRole,
+    Inherit,
+    Login,
+    Replication,
+    BypassRls,
 }

@@ -13,6 +13,9 @@ use crate::sql::parse;
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Oid, PgType, SqlState, oids};
 
+/// `pg_typeof(any)`.
+const PG_TYPEOF: Oid = Oid(1619);
+
 /// A function with its arguments as it declares them.
 pub(super) struct BoundCall {
     pub proc: &'static ProcEntry,
@@ -141,7 +144,11 @@ impl Binder<'_> {
         let actual: Vec<Oid> = args.iter().map(|arg| arg.ty.oid).collect();
         let result = polymorphic::resolve(&actual, &mut declared, proc.result)
             .map_err(|e| e.at(self.position(loc)))?;
-        args = self.convert_args(args, &declared)?;
+        // `pg_typeof` tells that a literal is still `unknown`: it alone does not settle it.
+        let literal = |arg: &Expr| matches!(arg.kind, ExprKind::Const(_)) && arg.ty.oid == oids::UNKNOWN;
+        if !(proc.oid == PG_TYPEOF && args.iter().all(literal)) {
+            args = self.convert_args(args, &declared)?;
+        }
         if variadic > 0 && proc.variadic != oids::ANY {
             let elements = args.split_off(args.len() - variadic);
             let element = declared[declared.len() - 1];

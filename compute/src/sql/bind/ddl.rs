@@ -32,6 +32,12 @@ impl Binder<'_> {
                 }
                 Ok(Ddl::CreateSchema { name, if_not_exists: *if_not_exists })
             }
+            Statement::CreateRole { name, options } => Ok(Ddl::CreateRole(self.role_options(name, options)?)),
+            Statement::AlterRole { name, options } => Ok(Ddl::AlterRole(self.role_options(name, options)?)),
+            Statement::DropRole { names, if_exists } => {
+                let names = names.iter().map(|name| name.name.clone()).collect();
+                Ok(Ddl::DropRole { names, if_exists: *if_exists })
+            }
             Statement::CreateDatabase { name, options } => {
                 self.database_options(options)?;
                 Ok(Ddl::CreateDatabase { name: name.name.clone() })

@@ -412,7 +412,8 @@ impl Binder<'_> {
         scope: &Scope<'_>,
     ) -> SqlResult<Expr> {
         let name = match (kind, negated) {
-            (LikeKind::Similar, _) => return Err(self.unsupported("SIMILAR TO", loc)),
+            (LikeKind::Similar, false) => "~",
+            (LikeKind::Similar, true) => "!~",
             (LikeKind::Like, false) => "~~",
             (LikeKind::Like, true) => "!~~",
             (LikeKind::ILike, false) => "~~*",
@@ -420,9 +421,13 @@ impl Binder<'_> {
         };
         let left = self.expr(left, scope)?;
         let mut pattern = self.expr(pattern, scope)?;
+        // SIMILAR TO is a regular expression, rewritten; without ESCAPE too.
+        let rewrite = if kind == LikeKind::Similar { "similar_to_escape" } else { "like_escape" };
         if let Some(escape) = escape {
             let escape = self.expr(escape, scope)?;
-            pattern = self.call_by_name("like_escape", vec![pattern, escape], loc)?;
+            pattern = self.call_by_name(rewrite, vec![pattern, escape], loc)?;
+        } else if kind == LikeKind::Similar {
+            pattern = self.call_by_name(rewrite, vec![pattern], loc)?;
         }
         self.operate(&OpName::plain(name), Some(left), pattern, loc)
     }

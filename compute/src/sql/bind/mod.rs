@@ -23,6 +23,7 @@ mod polymorphic;
 mod query;
 mod regtype;
 mod resolve;
+mod role;
 mod scope;
 mod select;
 mod setop;
@@ -214,6 +215,9 @@ impl<'a> Binder<'a> {
             | Statement::DropSchema { .. }
             | Statement::DropDatabase { .. }
             | Statement::Truncate { .. }
+            | Statement::CreateRole { .. }
+            | Statement::AlterRole { .. }
+            | Statement::DropRole { .. }
             | Statement::AlterTable { .. } => BoundStatement::Ddl(self.ddl(statement)?),
             other => return self.utility(other),
         })

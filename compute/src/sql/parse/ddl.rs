@@ -103,6 +103,7 @@ impl Parser<'_> {
             "table" => self.create_table(persistence.map(|what| format!("CREATE {what}"))),
             "schema" => self.create_schema(),
             "database" => self.create_database(),
+            "role" | "user" | "group" if !self.is_kw_at(1, "mapping") => self.create_role(),
             _ => self.unsupported_kind("CREATE"),
         }
     }
@@ -487,6 +488,7 @@ impl Parser<'_> {
                 }
                 Ok(Statement::DropDatabase { name, if_exists, force })
             }
+            "role" | "user" | "group" if !self.is_kw_at(1, "mapping") => self.drop_role(),
             _ => self.unsupported_kind("DROP"),
         }
     }
@@ -504,6 +506,9 @@ impl Parser<'_> {
 
     pub(super) fn alter(&mut self) -> SqlResult<Statement> {
         self.expect_kw("alter")?;
+        if self.is_any_kw(&["role", "user", "group"]) && !self.is_kw_at(1, "mapping") {
+            return self.alter_role();
+        }
         if !self.is_kw("table") {
             return self.unsupported_kind("ALTER");
         }

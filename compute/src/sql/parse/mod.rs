@@ -10,6 +10,7 @@ mod dml;
 mod expr;
 mod primary;
 mod query;
+mod role;
 mod table;
 mod types;
 mod utility;

@@ -1,0 +1,40 @@
+-- Dates, times and intervals: reading, writing, arithmetic, styles.
+select '2024-02-29'::date, '2024-02-30'::date;
+select '2024-02-29'::date + 1, '2024-02-29'::date - '2024-01-01'::date, '2024-01-31'::date + interval '1 month', '2024-02-29 12:00'::timestamp - '2024-02-28'::timestamp;
+select '2024-01-01 10:00:00+02'::timestamptz, '2024-01-01 10:00:00'::timestamp, '2024-06-15 12:00:00.123456'::timestamp, '2024-01-01 00:00:00.5'::timestamptz;
+set timezone = 'Europe/Berlin';
+select '2024-07-01 10:00:00+00'::timestamptz, '2024-07-01 10:00'::timestamp at time zone 'UTC', '2024-07-01 10:00+00'::timestamptz at time zone 'America/New_York';
+set timezone = 'UTC';
+select extract(year from date '2024-02-29'), extract(epoch from timestamp '2024-01-01'), date_part('dow', date '2024-01-01'), date_trunc('month', timestamp '2024-05-06 07:08'), extract(day from interval '3 days 4 hours');
+select interval '1 year 2 months 3 days 04:05:06.7', interval '-1 day', interval '1.5 hours', '1 week'::interval, interval 'P1Y2M3DT4H5M6S', interval '1 day' * 2.5, interval '1 month' / 2, - interval '1 day', justify_hours(interval '30 hours');
+select age(timestamp '2024-03-01', timestamp '2023-01-31'), age(date '2024-01-01', date '2000-02-29');
+select to_char(timestamp '2024-02-03 04:05:06', 'YYYY-MM-DD HH24:MI:SS Day Mon'), to_timestamp(0), make_date(2024,1,2), make_timestamp(2024,1,2,3,4,5.5), make_interval(days => 3);
+select 'infinity'::date, '-infinity'::timestamp, 'epoch'::timestamp, '4713-01-01 BC'::date, '0044-03-15 BC'::timestamp;
+select '12:34:56'::time, '12:34'::time, '25:00'::time;
+-- differs: not built: type time with time zone
+select '12:34:56.789+02'::timetz;
+select date '2024-01-01' < timestamp '2024-01-01 00:00:01', date '2024-01-01' = timestamptz '2024-01-01 00:00:00+00';
+select current_date = now()::date, pg_typeof(now()), pg_typeof(current_time), pg_typeof(localtimestamp), pg_typeof(clock_timestamp());
+select '2024-13-01'::date;
+select 'foo'::timestamp;
+select 'foo'::interval;
+select timestamp '2024-01-01' + 1;
+select '2024-01-01'::date::timestamptz, '2024-01-01 23:59:59.9999999'::timestamp, '2024-01-01'::timestamp(0), '2024-01-01 00:00:00.567'::timestamp(1);
+set datestyle = 'SQL, DMY';
+select '13/02/2024'::date, timestamp '2024-02-03 04:05:06', timestamptz '2024-02-03 04:05:06+00', interval '1 day 02:00';
+set datestyle = 'German';
+select date '2024-02-03';
+set datestyle = 'Postgres, MDY';
+select timestamp '2024-02-03 04:05:06';
+reset datestyle;
+set intervalstyle = 'iso_8601';
+select interval '1 year 2 days 3:04';
+reset intervalstyle;
+select generate_series(date '2024-01-01', date '2024-01-03', interval '1 day');
+-- differs: not built: more than one set-returning function in a select list
+select generate_series(1,3), generate_series(1,2);
+select * from generate_series(3,1,-1) g(x);
+select * from generate_series(1,3) with ordinality;
+select date_bin('15 minutes', timestamp '2024-02-11 15:44:17', timestamp '2001-01-01');
+select (timestamp '2024-01-01', timestamp '2024-02-01') overlaps (timestamp '2024-01-15', timestamp '2024-03-01');
+select isfinite(date 'infinity'), 'allballs'::time, 'today'::date = current_date, 'J2451187'::date, '20240102'::date, 'Jan 5 2024'::date, '5-Jan-2024'::date, '2024.005'::date;
