@@ -72,7 +72,13 @@ impl LocalCache {
             if is_folder {
                 continue;
             }
-            let size_bytes = disk.open(&root.join(&name), OpenMode::Read)?.len()?;
+            let size_bytes = match disk.open(&root.join(&name), OpenMode::Read).and_then(|file| file.len()) {
+                Ok(size_bytes) => size_bytes,
+                // A copy that was still being written when its pageserver stopped has got its name, or
+                // lost it, since the folder was read: as good as never there.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             state.total_bytes += size_bytes;
             state.files.insert(name, File { size_bytes, used: 0 });
         }
