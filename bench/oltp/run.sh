@@ -168,7 +168,7 @@ describe() {
     "$PGBIN/pg_test_fsync" -s 1 -f "$WORK/fsync.tmp" 2>/dev/null |
         awk '$1 == "fdatasync" && !seen {seen = 1; print "fdatasync    of one 8 KiB block: " $4 " us, " $2 " a second"}'
     rm -f "$WORK/fsync.tmp"
-    echo "ShardForge   $("$BINARY" --version), $(stat -c %s "$BINARY" | numfmt --to=iec) $(basename "$(dirname "$BINARY")") build, caches ${MEMORY_MB} MiB together, one safekeeper, local folder as object store"
+    echo "ShardForge   $("$BINARY" --version), $(stat -c %s "$BINARY" | numfmt --to=iec) $(basename "$(dirname "$BINARY")") folder, caches ${MEMORY_MB} MiB together, one safekeeper, local folder as object store"
     echo "PostgreSQL   $("$PGBIN/postgres" --version | sed 's/^postgres //'), shared_buffers ${MEMORY_MB}MB, max_wal_size 4GB, fsync and synchronous_commit on, the rest as initdb writes it"
     echo "pgbench      $("$PGBIN/pgbench" --version | awk '{print $3}'), scale $SCALE, $SECS s a point, rounds $ROUNDS, over TCP on loopback, on the same cores"
 }
@@ -219,6 +219,7 @@ point() { # system load mode clients round
         kill -INT "$perf_pid"
         wait "$perf_pid" || true
     fi
+    sleep 0.2 # a backend that has just ended is in nobody's account for a moment
     used_after=$(usage_of "$(pid_of "$system")")
     after=$(books "$system")
 
