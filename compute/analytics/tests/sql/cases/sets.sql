@@ -52,14 +52,14 @@ select b from t except all select 10 order by 1
 30
 NULL
 
-select d from t union select n from v order by 1
+select trim_scale(x) from (select d from t union select n from v) s(x) order by 1
 ----
 -3.25
--1.00
-1.0
-2.50
+-1
+1
+2.5
 10
-100.000
+100
 NULL
 
 select d from t except select 1.000 order by 1
