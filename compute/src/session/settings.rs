@@ -9,6 +9,7 @@ use crate::{SqlError, SqlResult};
 use shardforge_types::SqlState;
 use shardforge_types::settings::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, Settings};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The version we present ourselves as: clients change their queries by it.
 pub const SERVER_VERSION: &str = "15.13";
@@ -114,9 +115,10 @@ type Values = HashMap<String, String>;
 pub struct SessionSettings {
     /// What RESET goes back to: the defaults and what the start-up packet said.
     initial: Values,
-    current: Values,
+    /// Shared with `before_transaction` until something changes: most transactions change nothing.
+    current: Arc<Values>,
     /// What held before the open transaction's changes, to undo them on ROLLBACK.
-    before_transaction: Option<Values>,
+    before_transaction: Option<Arc<Values>>,
     /// What SET LOCAL has changed, to undo it at the transaction's end: value before, if any.
     local: Vec<(String, Option<String>)>,
     /// The settings that values' forms depend on, decoded.
@@ -132,7 +134,7 @@ impl Default for SessionSettings {
         let initial: Values =
             DEFINITIONS.iter().map(|d| (d.name.to_string(), d.default.to_string())).collect();
         Self {
-            current: initial.clone(),
+            current: Arc::new(initial.clone()),
             initial,
             before_transaction: None,
             local: Vec::new(),
@@ -154,8 +156,12 @@ impl SessionSettings {
 
     /// Fixes a read-only setting, such as the session's role.
     pub fn fix(&mut self, name: &str, value: &str) {
+        let held = |values: &Values| values.get(name).is_some_and(|held| held == value);
+        if held(&self.initial) && held(&self.current) {
+            return;
+        }
         self.initial.insert(spelling(name), value.to_string());
-        self.current.insert(spelling(name), value.to_string());
+        Arc::make_mut(&mut self.current).insert(spelling(name), value.to_string());
     }
 
     /// SET \[LOCAL\]. The answer is a notice when the setting has no effect here.
@@ -197,7 +203,7 @@ impl SessionSettings {
             self.changed.push(definition.name);
         }
         self.version += 1;
-        self.current.insert(key, value);
+        Arc::make_mut(&mut self.current).insert(key, value);
     }
 
     /// RESET; `None` is ALL.
@@ -205,16 +211,19 @@ impl SessionSettings {
         if let Some(name) = name {
             return self.set(name, None, false).map(|_| ());
         }
-        self.restore(self.initial.clone());
+        let initial = self.initial.clone();
+        self.restore(&initial);
         Ok(())
     }
 
-    fn restore(&mut self, values: Values) {
-        for (key, value) in &values {
+    fn restore(&mut self, values: &Values) {
+        for (key, value) in values {
             check(key, value.clone(), &mut self.forms).expect("a value that was taken before is taken again");
             self.put(key.clone(), value.clone());
         }
-        self.current.retain(|key, _| values.contains_key(key));
+        if self.current.keys().any(|key| !values.contains_key(key)) {
+            Arc::make_mut(&mut self.current).retain(|key, _| values.contains_key(key));
+        }
     }
 
     /// A transaction begins: what is SET in it is undone when it rolls back.
@@ -226,7 +235,12 @@ impl SessionSettings {
     pub fn transaction_ends(&mut self, committed: bool) {
         let local = std::mem::take(&mut self.local);
         match self.before_transaction.take() {
-            Some(before) if !committed => self.restore(before),
+            // Nothing was changed when both are still the same.
+            Some(before) if !committed => {
+                if !Arc::ptr_eq(&before, &self.current) {
+                    self.restore(&before);
+                }
+            }
             _ => {
                 for (key, before) in local.into_iter().rev() {
                     match before {
@@ -234,7 +248,7 @@ impl SessionSettings {
                             check(&key, value.clone(), &mut self.forms).expect("the value held before");
                             self.put(key, value);
                         }
-                        None => drop(self.current.remove(&key)),
+                        None => drop(Arc::make_mut(&mut self.current).remove(&key)),
                     }
                 }
             }
@@ -248,7 +262,8 @@ impl SessionSettings {
 
     /// The value of a setting, if there is one of that name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.current.get(&spelling(name)).map(String::as_str)
+        // Nearly everyone asks by the right spelling, which needs no search.
+        self.current.get(name).or_else(|| self.current.get(&spelling(name))).map(String::as_str)
     }
 
     /// SHOW ALL: names and values, in name order.
