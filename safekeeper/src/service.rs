@@ -31,14 +31,14 @@ impl WalService for Safekeeper {
     fn submit(&self, request: CommitRequest, done: Completion<CommitOutcome>) {
         match self.room_for(request.mutations.as_bytes().len()) {
             Ok(()) => self.sequencer.enqueue(Request::Commit(request, done)),
-            Err(e) => done(CommitOutcome::Full { reason: e.to_string() }),
+            Err(e) => done(self.no_room(&e)),
         }
     }
 
     fn stage(&self, request: FragmentRequest, done: Completion<CommitOutcome>) {
         match self.room_for(request.mutations.as_bytes().len()) {
             Ok(()) => self.sequencer.enqueue(Request::Stage(request, done)),
-            Err(e) => done(CommitOutcome::Full { reason: e.to_string() }),
+            Err(e) => done(self.no_room(&e)),
         }
     }
 
@@ -112,6 +112,16 @@ impl Safekeeper {
     /// A full disk refuses before anything is certified: an append that fails would end the member.
     fn room_for(&self, body_len: usize) -> Result<()> {
         self.log.check_room(body_len as u64 + shardforge_common::wal::HEADER_LEN as u64)
+    }
+
+    /// What a request is told that found no room: a log that has stopped will take none again, which
+    /// is not the same as a disk that is full for now.
+    fn no_room(&self, error: &Error) -> CommitOutcome {
+        let reason = error.to_string();
+        match self.log.stopped() {
+            Some(_) => CommitOutcome::Retry { reason },
+            None => CommitOutcome::Full { reason },
+        }
     }
 
     async fn ask<T: Send + 'static>(
