@@ -152,6 +152,7 @@ sections! {
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5432)), "Address for PostgreSQL clients. Connections from other machines than this one need a role's password.";
         max_connections: usize = 1000, "Connections at a time.";
         password: String = String::new(), "Password of the role postgres, set at each start when it is not empty.";
+        trust_loopback: bool = true, "Whether connections from this machine need no password. Say false where others use the machine too, or a proxy on it passes connections on.";
     }
     /// REST API, health and metrics.
     http: HttpConfig {
@@ -170,7 +171,6 @@ sections! {
         block_cache_bytes: ByteSize = ByteSize(256 << 20), "Memory for blocks of layers.";
         local_cache_bytes: ByteSize = ByteSize(10 << 30), "Disk space for layers kept beside the object store.";
         flush_after_ms: u64 = 60_000, "A memtable is written after this time even when it is not full, in milliseconds.";
-        retention_seconds: u64 = 7 * 86_400, "How long history stays readable, in seconds.";
     }
     /// SQL's memory.
     compute: ComputeConfig {

@@ -1,6 +1,6 @@
 //! A compute as a process has it: the branches that are open here, and what all sessions share.
 
-use crate::catalog::{CatalogCache, IdAllocator, bootstrap};
+use crate::catalog::{CatalogCache, IdAllocator, bootstrap, roles};
 use crate::report::ReportEngine;
 use crate::row_exec::RowIds;
 use crate::txn::{Branch, BranchConfig};
@@ -89,6 +89,9 @@ impl Compute {
         let config = BranchConfig { shards, ..self.parts.branch.clone() };
         let branch = Branch::open(info.id, config, wal, pages, self.parts.disk.clone()).await?;
         bootstrap::ensure(&branch).await?;
+        if !self.parts.password.is_empty() {
+            roles::ensure_password(&branch, &self.parts.password, &self.parts.random).await?;
+        }
         let opened = Arc::new(OpenBranch {
             ids: IdAllocator::new(branch.clone()),
             branch,

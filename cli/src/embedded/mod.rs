@@ -134,7 +134,7 @@ impl Embedded {
         });
         // Opened now, so that a branch that cannot be read fails the start and not the first client.
         compute.open_branch(None).await.map_err(|error| anyhow!("{error}")).context("compute")?;
-        let server = Server::new(compute.clone(), config.sql.max_connections);
+        let server = Server::new(compute.clone(), config.sql.max_connections, config.sql.trust_loopback);
         let listener = task::spawn("sql listener", server.clone().run(sql));
 
         let source = status::Parts {

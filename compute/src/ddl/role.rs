@@ -3,7 +3,7 @@
 use super::{DdlContext, DdlOutcome, mark_shared_changed};
 use crate::catalog::stored::{RoleNameRow, RoleRow, Stored};
 use crate::catalog::{DatabaseCatalog, access, roles, system};
-use crate::pgwire::scram::{ITERATIONS, Verifier};
+use crate::pgwire::scram::Verifier;
 use crate::sql::bound::RoleOptions;
 use crate::txn::Txn;
 use crate::{SqlError, SqlResult};
@@ -124,13 +124,9 @@ fn apply(options: &RoleOptions, row: &mut RoleRow, context: DdlContext<'_>) {
     row.bypass_rls = options.bypass_rls.unwrap_or(row.bypass_rls);
     row.connection_limit = options.connection_limit.unwrap_or(row.connection_limit);
     if let Some(password) = &options.password {
-        // A text that is a verifier already is kept as it is, as by pg_dumpall's scripts. An empty
-        // password is none.
-        row.password =
-            password.as_ref().filter(|text| !text.is_empty()).map(|text| match Verifier::from_text(text) {
-                Ok(verifier) => verifier.to_text(),
-                Err(_) => Verifier::new(text, &context.eval.session.random.bytes16(), ITERATIONS).to_text(),
-            });
+        let salt = context.eval.session.random.bytes16();
+        let verifier = password.as_ref().and_then(|text| Verifier::of_setting(text, &salt));
+        row.password = verifier.map(|verifier| verifier.to_text());
     }
     row.valid_until = options.valid_until.or(row.valid_until);
 }

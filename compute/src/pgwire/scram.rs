@@ -45,6 +45,15 @@ impl Verifier {
         }
     }
 
+    /// The verifier of what a role's password is set to: a text that is a verifier already is taken as
+    /// it is, as pg_dumpall's scripts have it. An empty one is no password.
+    pub fn of_setting(text: &str, salt: &[u8]) -> Option<Self> {
+        if text.is_empty() {
+            return None;
+        }
+        Some(Self::from_text(text).unwrap_or_else(|_| Self::new(text, salt, ITERATIONS)))
+    }
+
     /// A verifier that no password matches, the same for the same name and secret.
     pub fn mock(name: &str, secret: &[u8]) -> Self {
         let salt = hmac(secret, &[b"salt", name.as_bytes()]);

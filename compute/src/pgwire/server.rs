@@ -68,13 +68,15 @@ pub struct Server {
     next_pid: AtomicI32,
     open: AtomicUsize,
     max_connections: usize,
+    trust_loopback: bool,
     mock_secret: [u8; 32],
     shutdown: watch::Sender<bool>,
 }
 
 impl Server {
-    /// A front end for a compute, for at most so many connections at a time.
-    pub fn new(compute: Arc<Compute>, max_connections: usize) -> Arc<Self> {
+    /// A front end for a compute, for at most so many connections at a time. With `trust_loopback`,
+    /// those from this machine need no password.
+    pub fn new(compute: Arc<Compute>, max_connections: usize, trust_loopback: bool) -> Arc<Self> {
         let mut mock_secret = [0; 32];
         random::thread().fill(&mut mock_secret);
         Arc::new(Self {
@@ -83,6 +85,7 @@ impl Server {
             next_pid: AtomicI32::new(1),
             open: AtomicUsize::new(0),
             max_connections,
+            trust_loopback,
             mock_secret,
             shutdown: watch::Sender::new(false),
         })
@@ -213,7 +216,7 @@ impl Server {
         Ok(Some((session, pid)))
     }
 
-    /// Loopback needs no password; everybody else proves one.
+    /// Loopback needs no password, unless it was said to; everybody else proves one.
     async fn authenticate(
         &self,
         wire: &mut Wire,
@@ -227,7 +230,7 @@ impl Server {
                 ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
             }
         };
-        if loopback {
+        if loopback && self.trust_loopback {
             return Ok(());
         }
         let user = &parameters.user;

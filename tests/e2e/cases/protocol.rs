@@ -4,6 +4,7 @@
 
 use crate::Case;
 use crate::server::{Server, eventually};
+use crate::tools::Tool;
 use crate::wire::{INT2, INT4, Say, TEXT, Wire};
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub const CASES: &[Case] = &[
     Case { name: "broken_bytes_end_one_connection_only", tools: &[], run: broken_bytes },
     Case { name: "mistakes_within_a_message_are_answered", tools: &[], run: mistakes },
     Case { name: "many_connections_and_one_too_many", tools: &[], run: connections },
+    Case { name: "a_password_is_proved_where_loopback_is_not_trusted", tools: &[Tool::Psql], run: passwords },
     Case { name: "a_missing_database_is_3d000", tools: &[], run: missing_database },
     Case { name: "a_prepared_statement_follows_the_schema", tools: &[], run: schema_changes },
     Case { name: "a_rolled_back_schema_change_leaves_plans_as_they_were", tools: &[], run: schema_rollback },
@@ -749,4 +751,32 @@ fn schema_rollback() {
         wire.query("rollback");
         assert_eq!(wire.query("select v from w where id = 1")[1], "D:v1");
     });
+}
+
+fn passwords() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings =
+        [("SHARDFORGE_SQL_TRUST_LOOPBACK", "false"), ("SHARDFORGE_SQL_PASSWORD", "pa\u{df}wort 1")];
+    let server = Server::start_with(&dir.path().join("data"), &settings);
+    let ask = |user: &str, password: Option<&str>| {
+        let mut psql = server.psql("postgres");
+        psql.args(["-w", "-U", user, "-qAt", "-c", "select current_user"]);
+        if let Some(password) = password {
+            psql.env("PGPASSWORD", password);
+        }
+        let output = psql.output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.success(), said)
+    };
+    assert_eq!(ask("postgres", Some("pa\u{df}wort 1")), (true, "postgres\n".to_owned()));
+    for (user, password, says) in [
+        ("postgres", Some("passwort 1"), "password authentication failed for user \"postgres\""),
+        ("postgres", None, "no password supplied"),
+        // Whether a role exists is not told.
+        ("nobody", Some("x"), "password authentication failed for user \"nobody\""),
+    ] {
+        let (success, said) = ask(user, password);
+        assert!(!success && said.contains(says), "{user} {password:?}: {said}");
+    }
+    server.stop();
 }
