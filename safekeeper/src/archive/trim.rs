@@ -34,7 +34,7 @@ pub struct Trim {
     pub(crate) member: Arc<Member>,
     pub(crate) log: Log,
     pub(crate) group: GroupId,
-    /// It is worth while from so many entries on.
+    /// It is worth while from so many entries on, or when a segment may be freed by it.
     pub(crate) min_entries: u64,
 }
 
@@ -53,8 +53,11 @@ impl Chore for Trim {
             let reports = self.reports.lock();
             trim_point(&state, |branch| self.index.safe_through(branch, reports.uploaded(branch)))
         };
+        metrics::gauge!("shardforge_safekeeper_log_trimmed_index").set(purged as f64);
         metrics::gauge!("shardforge_safekeeper_trim_lag_entries").set(point.saturating_sub(purged) as f64);
-        if point < purged + self.min_entries.max(1) {
+        // With one segment there is nothing to free, however large its entries are.
+        let may_free = self.log.stats().segments > 1;
+        if point <= purged || (point < purged + self.min_entries && !may_free) {
             return Ok(());
         }
         if self.member.status().snapshot_index.is_none_or(|covered| covered < point) {
