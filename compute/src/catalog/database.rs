@@ -361,6 +361,7 @@ impl DatabaseCatalog {
             name: relation.name.clone(),
             storage: if row.primary { table.storage } else { relation.storage },
             unique: row.unique,
+            nulls_not_distinct: row.nulls_not_distinct.unwrap_or(false),
             keys: row.columns.iter().zip(&row.options).map(key).collect::<Result<_>>()?,
             constraint,
         })

@@ -73,6 +73,8 @@ pub struct IndexDef {
     pub storage: StorageId,
     /// Whether two rows may not have the same key.
     pub unique: bool,
+    /// Whether two nulls are the same key in a unique index.
+    pub nulls_not_distinct: bool,
     /// Its columns.
     pub keys: Vec<IndexKey>,
     /// OID of the constraint behind it, if there is one.

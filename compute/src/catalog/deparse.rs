@@ -12,12 +12,13 @@ pub fn index_definition(catalog: &DatabaseCatalog, oid: Oid) -> Option<String> {
     let table = catalog.relation(index.table)?;
     let schema = catalog.namespace_name(table.namespace)?;
     Some(format!(
-        "CREATE {}INDEX {} ON {}.{} USING btree ({})",
+        "CREATE {}INDEX {} ON {}.{} USING btree ({}){}",
         if index.unique { "UNIQUE " } else { "" },
         quote_ident(&relation.name),
         quote_ident(schema),
         quote_ident(&table.name),
-        index_columns(catalog, index)
+        index_columns(catalog, index),
+        if index.nulls_not_distinct == Some(true) { " NULLS NOT DISTINCT" } else { "" }
     ))
 }
 
@@ -53,7 +54,11 @@ pub fn constraint_definition(catalog: &DatabaseCatalog, constraint: &ConstraintR
     };
     match constraint.kind {
         b'p' => format!("PRIMARY KEY ({})", columns()),
-        b'u' => format!("UNIQUE ({})", columns()),
+        b'u' => {
+            let index = catalog.index(constraint.index);
+            let nulls = index.is_some_and(|index| index.nulls_not_distinct == Some(true));
+            format!("UNIQUE {}({})", if nulls { "NULLS NOT DISTINCT " } else { "" }, columns())
+        }
         _ => format!("CHECK ({})", parenthesized(constraint.expression.as_deref().unwrap_or_default())),
     }
 }

@@ -52,7 +52,12 @@ impl CatalogAccess for SessionCatalog {
             |number: &i16| columns.iter().find(|column| column.number == *number).map(|c| c.name.clone());
         let kind = match row.kind {
             b'p' => ConstraintKind::PrimaryKey,
-            b'u' => ConstraintKind::Unique,
+            b'u' => match catalog.index(row.index) {
+                Some(index) if index.nulls_not_distinct == Some(true) => {
+                    ConstraintKind::UniqueNullsNotDistinct
+                }
+                _ => ConstraintKind::Unique,
+            },
             _ => ConstraintKind::Check,
         };
         let is_check = kind == ConstraintKind::Check;

@@ -1,16 +1,19 @@
 //! ALTER TABLE, one action after another, each on the catalog that the one before left.
 
 use super::columns::evaluate_default;
-use super::create_table::{Key, MAX_COLUMNS, new_column};
+use super::create_table::{MAX_COLUMNS, new_column};
 use super::drop_table::{gone, remove_index, require_user_table};
+use super::index::{NewIndex, rename_relation};
+use super::index_build::build;
 use super::names::{self, duplicate_column};
 use super::rewrite;
+use super::truncate::new_storage;
 use super::{DdlContext, DdlOutcome};
 use crate::catalog::stored::{
     ColumnRow, ConstraintRow, RelationNameRow, RelationRow, Stored, TypeNameRow, TypeRow,
 };
 use crate::catalog::{DatabaseCatalog, TableDef, access};
-use crate::sql::bound::{AlterTableAction, NewColumn};
+use crate::sql::bound::{AlterTableAction, NewColumn, NewUnique};
 use crate::txn::Txn;
 use crate::{SqlError, SqlResult};
 use bytes::Bytes;
@@ -26,11 +29,19 @@ pub(super) async fn alter(
     context: DdlContext<'_>,
 ) -> SqlResult<DdlOutcome> {
     require_user_table(table)?;
+    let mut outcome = DdlOutcome::tag("ALTER TABLE");
     for action in actions {
         let mut altered = Altered::load(table, txn, context).await?;
         match action {
             AlterTableAction::AddPrimaryKey { name, columns } => {
                 altered.add_primary_key(name, columns, txn).await?
+            }
+            AlterTableAction::AddUnique(unique) => altered.add_unique(unique, txn).await?,
+            AlterTableAction::DropConstraint { name, if_exists } => {
+                altered.drop_constraint(name, *if_exists, &mut outcome, txn).await?
+            }
+            AlterTableAction::RenameConstraint { name, to } => {
+                altered.rename_constraint(name, to, txn).await?
             }
             AlterTableAction::AddColumn(column) => altered.add_column(column, txn).await?,
             AlterTableAction::DropColumn { column } => altered.drop_column(*column, txn).await?,
@@ -50,7 +61,7 @@ pub(super) async fn alter(
         }
         altered.finish(txn).await?;
     }
-    Ok(DdlOutcome::tag("ALTER TABLE"))
+    Ok(outcome)
 }
 
 /// A table while one action changes it.
@@ -103,18 +114,94 @@ impl<'a> Altered<'a> {
                 access::update(txn, &ColumnRow { not_null: true, ..column }).await?;
             }
         }
-        rewrite::add_primary_key(
-            &table,
-            &mut self.relation,
-            &self.catalog,
-            columns,
-            &name,
-            txn,
-            self.context,
-        )
-        .await?;
-        let key = Key { table: table.oid, schema, name, primary: true, columns: numbers, storage: None };
+        let key = NewIndex::primary_key(table.oid, schema, name, numbers);
+        let definition = Some(key.definition());
+        rewrite::rekey(&table, &mut self.relation, &self.catalog, definition, txn, self.context).await?;
         key.write(txn, self.context).await
+    }
+
+    async fn add_unique(&mut self, new: &NewUnique, txn: &mut Txn) -> SqlResult<()> {
+        let table = self.table.clone();
+        let (database, schema) = (self.context.database(), table.schema);
+        let mut columns = Vec::with_capacity(new.columns.len());
+        for place in &new.columns {
+            columns.push(self.column(*place)?);
+        }
+        let numbers = columns.iter().map(|column| column.number).collect();
+        let is_taken = |name: &str| names::constraint_is_free(&self.catalog, table.oid, "", name).is_err();
+        let name = match &new.name {
+            Some(name) => {
+                names::relation_is_free(txn, database, schema, name).await?;
+                names::constraint_is_free(&self.catalog, table.oid, &table.name, name)?;
+                name.clone()
+            }
+            None => {
+                let columns: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+                let of = (schema, table.name.as_str());
+                names::made_up_index_name(txn, database, of, (&columns, "key"), is_taken).await?
+            }
+        };
+        let index = NewIndex {
+            nulls_not_distinct: new.nulls_not_distinct,
+            storage: new_storage(txn, self.context).await?,
+            ..NewIndex::unique(table.oid, schema, name, numbers)
+        };
+        index.write(txn, self.context).await?;
+        build(&table, vec![index.definition()], txn, self.context).await
+    }
+
+    async fn drop_constraint(
+        &mut self,
+        name: &str,
+        if_exists: bool,
+        outcome: &mut DdlOutcome,
+        txn: &mut Txn,
+    ) -> SqlResult<()> {
+        let catalog = self.catalog.clone();
+        let Some(constraint) = catalog.constraints_of(self.table.oid).find(|row| row.name == name) else {
+            let message = format!("constraint \"{name}\" of relation \"{}\" does not exist", self.table.name);
+            if if_exists {
+                outcome.notices.push(format!("{message}, skipping"));
+                return Ok(());
+            }
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+        };
+        if constraint.kind == b'p' {
+            return self.drop_primary_key(txn).await;
+        }
+        if let Some(index) = catalog.index(constraint.index) {
+            remove_index(index, &catalog, txn).await?;
+        }
+        let key = [self.context.database().to_datum(), constraint.oid.to_datum()];
+        access::delete::<ConstraintRow>(txn, &key).await
+    }
+
+    /// The rows move under row ids; what was NOT NULL for the key's sake stays so.
+    async fn drop_primary_key(&mut self, txn: &mut Txn) -> SqlResult<()> {
+        let (table, catalog) = (self.table.clone(), self.catalog.clone());
+        rewrite::rekey(&table, &mut self.relation, &catalog, None, txn, self.context).await?;
+        let database = self.context.database().to_datum();
+        for index in catalog.indexes_of(table.oid).filter(|index| index.primary) {
+            remove_index(index, &catalog, txn).await?;
+        }
+        for constraint in catalog.constraints_of(table.oid).filter(|row| row.kind == b'p') {
+            access::delete::<ConstraintRow>(txn, &[database.clone(), constraint.oid.to_datum()]).await?;
+        }
+        Ok(())
+    }
+
+    async fn rename_constraint(&mut self, name: &str, to: &str, txn: &mut Txn) -> SqlResult<()> {
+        let catalog = self.catalog.clone();
+        let constraint = catalog.constraints_of(self.table.oid).find(|row| row.name == name);
+        let constraint = constraint.ok_or_else(|| {
+            let message = format!("constraint \"{name}\" for table \"{}\" does not exist", self.table.name);
+            SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+        })?;
+        if let Some(relation) = catalog.relation(constraint.index) {
+            rename_relation(relation, to, txn).await?;
+        }
+        names::constraint_is_free(&catalog, self.table.oid, &self.table.name, to)?;
+        access::update(txn, &ConstraintRow { name: to.to_owned(), ..constraint.clone() }).await
     }
 
     async fn add_column(&mut self, new: &NewColumn, txn: &mut Txn) -> SqlResult<()> {
@@ -144,17 +231,17 @@ impl<'a> Altered<'a> {
     async fn drop_column(&mut self, place: usize, txn: &mut Txn) -> SqlResult<()> {
         let column = self.column(place)?.clone();
         if self.in_primary_key(place) {
-            return Err(SqlError::not_supported("DROP COLUMN of a column of the primary key"));
+            self.drop_primary_key(txn).await?;
         }
         let database = self.context.database().to_datum();
         // Indexes and constraints over the column go with it, as in PostgreSQL.
         for constraint in self.catalog.constraints_of(self.table.oid) {
-            if constraint.columns.iter().flatten().any(|number| *number == column.number) {
+            if constraint.kind != b'p' && constraint.columns.iter().flatten().any(|n| *n == column.number) {
                 access::delete::<ConstraintRow>(txn, &[database.clone(), constraint.oid.to_datum()]).await?;
             }
         }
         for index in self.catalog.indexes_of(self.table.oid) {
-            if index.columns.contains(&column.number) {
+            if !index.primary && index.columns.contains(&column.number) {
                 remove_index(index, &self.catalog, txn).await?;
             }
         }

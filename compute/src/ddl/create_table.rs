@@ -1,17 +1,17 @@
 //! CREATE TABLE and CREATE TABLE AS.
 
 use super::columns::check_columns;
+use super::index::NewIndex;
 use super::names::{self, duplicate_constraint};
+use super::truncate::new_storage;
 use super::{DdlContext, DdlOutcome};
 use crate::catalog::stored::{
-    ColumnRow, ConstraintRow, IndexRow, NamespaceRow, RelationNameRow, RelationRow, Stored, TypeNameRow,
-    TypeRow,
+    ColumnRow, ConstraintRow, NamespaceRow, RelationNameRow, RelationRow, Stored, TypeNameRow, TypeRow,
 };
 use crate::catalog::{INFORMATION_SCHEMA, PG_CATALOG, TableDef, access};
 use crate::sql::bound::{CreateTable, Insert, NewColumn, Query};
 use crate::txn::Txn;
 use crate::{SqlError, SqlResult};
-use shardforge_common::StorageId;
 use shardforge_types::{Oid, SqlState};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -190,18 +190,43 @@ async fn write_constraints(
     context: DdlContext<'_>,
 ) -> SqlResult<()> {
     let mut taken: HashSet<String> = HashSet::new();
+    let database = context.database();
+    let names = |columns: &[usize]| -> Vec<&str> {
+        columns.iter().map(|column| table.columns[*column].name.as_str()).collect()
+    };
+    let numbers = |columns: &[usize]| columns.iter().map(|column| *column as i16 + 1).collect();
     if let Some((name, columns)) = &table.primary_key {
-        // A primary key's index is the table itself, so it has no storage of its own.
-        let index = NewIndex { primary: true, name, columns, storage: None };
-        taken.insert(write_key(table, oid, index, txn, context).await?);
+        let made_up = names::is_made_up(name, &table.name, &names(columns), "pkey");
+        let name = names::index_name(txn, database, table.schema, name, made_up).await?;
+        taken.insert(name.clone());
+        let index = NewIndex::primary_key(oid, table.schema, name, numbers(columns));
+        index.write(txn, context).await?;
     }
-    for (name, columns) in &table.unique {
-        let storage = context.ids.storage().await?;
-        txn.mark_storage_created(storage);
-        let index = NewIndex { primary: false, name, columns, storage: Some(storage) };
-        if !taken.insert(write_key(table, oid, index, txn, context).await?) {
-            return Err(duplicate_constraint(&table.name, name));
+    // A name that was given comes before one that is made up, wherever they stand.
+    let given = table.unique.iter().filter_map(|unique| unique.name.as_ref());
+    let given: HashSet<&String> = given.chain(table.checks.iter().map(|(name, _)| name)).collect();
+    for unique in &table.unique {
+        let name = match &unique.name {
+            Some(name) => {
+                names::relation_is_free(txn, database, table.schema, name).await?;
+                name.clone()
+            }
+            None => {
+                let of = (table.schema, table.name.as_str());
+                let columns = names(&unique.columns);
+                let is_taken = |name: &str| taken.contains(name) || given.iter().any(|given| *given == name);
+                names::made_up_index_name(txn, database, of, (&columns, "key"), is_taken).await?
+            }
+        };
+        if !taken.insert(name.clone()) {
+            return Err(duplicate_constraint(&table.name, &name));
         }
+        let index = NewIndex {
+            nulls_not_distinct: unique.nulls_not_distinct,
+            storage: new_storage(txn, context).await?,
+            ..NewIndex::unique(oid, table.schema, name, numbers(&unique.columns))
+        };
+        index.write(txn, context).await?;
     }
     if table.checks.is_empty() {
         return Ok(());
@@ -230,91 +255,4 @@ async fn write_constraints(
         access::insert(txn, &constraint).await?;
     }
     Ok(())
-}
-
-/// An index behind a constraint, to be made.
-struct NewIndex<'a> {
-    primary: bool,
-    name: &'a str,
-    columns: &'a [usize],
-    /// Where its entries will be; a primary key's are the table's rows.
-    storage: Option<StorageId>,
-}
-
-async fn write_key(
-    table: &CreateTable,
-    oid: Oid,
-    index: NewIndex<'_>,
-    txn: &mut Txn,
-    context: DdlContext<'_>,
-) -> SqlResult<String> {
-    let columns: Vec<&str> =
-        index.columns.iter().map(|column| table.columns[*column].name.as_str()).collect();
-    let label = if index.primary { "pkey" } else { "key" };
-    let made_up = names::is_made_up(index.name, &table.name, &columns, label);
-    let name = names::index_name(txn, context.database(), table.schema, index.name, made_up).await?;
-    let key = Key {
-        table: oid,
-        schema: table.schema,
-        name: name.clone(),
-        primary: index.primary,
-        columns: index.columns.iter().map(|column| *column as i16 + 1).collect(),
-        storage: index.storage,
-    };
-    key.write(txn, context).await?;
-    Ok(name)
-}
-
-/// A primary key or a UNIQUE constraint with its index.
-pub(super) struct Key {
-    pub(super) table: Oid,
-    pub(super) schema: Oid,
-    pub(super) name: String,
-    pub(super) primary: bool,
-    /// Numbers of its columns.
-    pub(super) columns: Vec<i16>,
-    pub(super) storage: Option<StorageId>,
-}
-
-impl Key {
-    /// Writes the index and the constraint.
-    pub(super) async fn write(&self, txn: &mut Txn, context: DdlContext<'_>) -> SqlResult<()> {
-        let database = context.database();
-        let (index, constraint) = (context.ids.oid().await?, context.ids.oid().await?);
-        let relation = RelationRow {
-            database,
-            oid: index,
-            name: self.name.clone(),
-            namespace: self.schema,
-            kind: b'i',
-            owner: context.owner,
-            row_type: Oid::INVALID,
-            storage: self.storage.unwrap_or_default(),
-            value_storage: StorageId::default(),
-            schema_version: 1,
-        };
-        insert_relation(txn, &relation).await?;
-        let row = IndexRow {
-            database,
-            oid: index,
-            table: self.table,
-            unique: true,
-            primary: self.primary,
-            columns: self.columns.clone(),
-            options: vec![0; self.columns.len()],
-        };
-        access::insert(txn, &row).await?;
-        let row = ConstraintRow {
-            database,
-            oid: constraint,
-            name: self.name.clone(),
-            namespace: self.schema,
-            kind: if self.primary { b'p' } else { b'u' },
-            relation: self.table,
-            index,
-            columns: Some(self.columns.clone()),
-            expression: None,
-        };
-        access::insert(txn, &row).await
-    }
 }

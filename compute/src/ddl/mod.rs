@@ -28,6 +28,8 @@ mod columns;
 mod create_table;
 mod database;
 mod drop_table;
+mod index;
+mod index_build;
 mod names;
 mod rewrite;
 mod role;
@@ -99,6 +101,14 @@ pub async fn execute(ddl: &Ddl, txn: &mut Txn, context: DdlContext<'_>) -> SqlRe
         }
         Ddl::Truncate { tables, .. } => truncate::truncate(tables, txn, context).await,
         Ddl::AlterTable { table, actions } => alter_table::alter(table, actions, txn, context).await,
+        Ddl::CreateIndex(index) => index::create(index, txn, context).await,
+        Ddl::DropIndex { names, if_exists, concurrently } => {
+            index::drop(names, *if_exists, *concurrently, txn, context).await
+        }
+        Ddl::RenameIndex { name, if_exists, to } => index::rename(name, *if_exists, to, txn, context).await,
+        Ddl::Reindex { name, table, concurrently } => {
+            index::reindex(name, *table, *concurrently, txn, context).await
+        }
         Ddl::CreateRole(options) => role::create(options, txn, context).await,
         Ddl::AlterRole(options) => role::alter(options, txn, context).await,
         Ddl::DropRole { names, if_exists } => role::drop(names, *if_exists, txn, context).await,

@@ -1,13 +1,10 @@
 //! Names of new objects: what is taken, and what is made up.
 
 use crate::catalog::stored::{RelationNameRow, Stored, TypeNameRow};
-use crate::catalog::{DatabaseCatalog, access, system};
+use crate::catalog::{DatabaseCatalog, MAX_NAME_LEN, access, index_columns_part, made_up_name, system};
 use crate::txn::Txn;
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Oid, SqlState};
-
-/// The longest identifier, in bytes.
-const MAX_NAME_LEN: usize = 63;
 
 /// 42P07 when a relation has the name.
 pub(super) async fn relation_is_free(txn: &mut Txn, database: Oid, schema: Oid, name: &str) -> SqlResult<()> {
@@ -69,6 +66,30 @@ pub(super) async fn index_name(
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// A name for an index that was given none: `table_columns_label`, numbered while a relation has it, or
+/// `taken` holds.
+pub(super) async fn made_up_index_name(
+    txn: &mut Txn,
+    database: Oid,
+    (schema, table): (Oid, &str),
+    (columns, label): (&[&str], &str),
+    taken: impl Fn(&str) -> bool,
+) -> SqlResult<String> {
+    let columns = index_columns_part(columns);
+    let mut number = 0;
+    loop {
+        let name = made_up_name(table, &columns, label, number);
+        if !taken(&name) {
+            match relation_is_free(txn, database, schema, &name).await {
+                Ok(()) => return Ok(name),
+                Err(error) if error.sqlstate() == SqlState::DUPLICATE_TABLE => {}
+                Err(error) => return Err(error),
+            }
+        }
+        number += 1;
     }
 }
 

@@ -7,11 +7,12 @@
 use super::DdlContext;
 use super::alter_table::contains_nulls;
 use super::drop_table::remove_storage;
+use super::index_build::could_not_create;
 use super::truncate::{new_storage, own_indexes};
 use crate::catalog::stored::RelationRow;
-use crate::catalog::{DatabaseCatalog, IndexDef, IndexKey, TableDef, access};
+use crate::catalog::{DatabaseCatalog, IndexDef, TableDef, access};
 use crate::functions::text_io;
-use crate::row_exec::storage::{KeyColumn, TableCodec, fetch_external, new_chunks};
+use crate::row_exec::storage::{KeyColumn, RowIds, TableCodec, fetch_external, new_chunks};
 use crate::row_exec::{Step, Stop};
 use crate::txn::{Checked, RangeNext, RangeRead, RowBatch, Txn, Visibility};
 use crate::{SqlError, SqlResult};
@@ -19,11 +20,11 @@ use bytes::Bytes;
 use shardforge_common::key::storage_range;
 use shardforge_common::mutation::Aspects;
 use shardforge_types::row::{BigValue, Cell, RowWriter};
-use shardforge_types::{Datum, Oid, SqlState, ValueError};
+use shardforge_types::{Datum, ValueError};
 use std::sync::Arc;
 
 /// The whole of a table's rows, as a range to read; nobody may write it until the commit.
-fn whole(table: &TableDef, txn: &mut Txn) -> RangeRead {
+pub(super) fn whole(table: &TableDef, txn: &mut Txn) -> RangeRead {
     let (start, end) = storage_range(table.storage);
     let (start, end) = (Bytes::from(start), Bytes::from(end));
     txn.check_range(start.clone(), end.clone(), Aspects::READ);
@@ -68,15 +69,14 @@ pub(super) async fn has_nulls(table: &Arc<TableDef>, column: usize, txn: &mut Tx
     }
 }
 
-/// Moves a table's rows under a primary key, into new storage; its indexes, whose entries name rows by
-/// their keys, are made anew as well. The definitions' rows are left to the caller, but for those of the
-/// indexes.
-pub(super) async fn add_primary_key(
+/// Moves a table's rows under a primary key, or from one to row ids, into new storage; its indexes, whose
+/// entries name rows by their keys, are made anew as well. The definitions' rows are left to the caller, but
+/// for those of the indexes.
+pub(super) async fn rekey(
     table: &Arc<TableDef>,
     relation: &mut RelationRow,
     catalog: &DatabaseCatalog,
-    columns: &[usize],
-    name: &str,
+    key: Option<IndexDef>,
     txn: &mut Txn,
     context: DdlContext<'_>,
 ) -> SqlResult<()> {
@@ -84,20 +84,10 @@ pub(super) async fn add_primary_key(
     keyed.storage = new_storage(txn, context).await?;
     keyed.value_storage = new_storage(txn, context).await?;
     keyed.schema_version += 1;
-    for column in columns {
-        keyed.columns[*column].not_null = true;
+    for key in key.iter().flat_map(|index| &index.keys) {
+        keyed.columns[key.column].not_null = true;
     }
-    keyed.primary_key = Some(IndexDef {
-        oid: Oid::INVALID,
-        name: name.to_owned(),
-        storage: keyed.storage,
-        unique: true,
-        keys: columns
-            .iter()
-            .map(|column| IndexKey { column: *column, desc: false, nulls_first: false })
-            .collect(),
-        constraint: None,
-    });
+    keyed.primary_key = key.map(|index| IndexDef { storage: keyed.storage, ..index });
     for (index, place) in own_indexes(catalog, table) {
         let storage = new_storage(txn, context).await?;
         access::update(txn, &RelationRow { storage, ..index.clone() }).await?;
@@ -108,7 +98,11 @@ pub(super) async fn add_primary_key(
     relation.value_storage = keyed.value_storage;
 
     let read = whole(table, txn);
-    let mut mover = Mover::new(table.clone(), Arc::new(keyed), context);
+    let row_ids = match keyed.primary_key {
+        Some(_) => None,
+        None => Some(RowIds::new(context.ids.row_ids().await?)),
+    };
+    let mut mover = Mover::new(table.clone(), Arc::new(keyed), row_ids, context);
     mover.move_rows(read, txn).await?;
     remove_storage(table.storage, txn).await?;
     remove_storage(table.value_storage, txn).await
@@ -118,6 +112,8 @@ pub(super) async fn add_primary_key(
 struct Mover<'a> {
     old: TableCodec,
     new: TableCodec,
+    /// New ids for rows that have no key.
+    row_ids: Option<RowIds>,
     context: DdlContext<'a>,
     writer: RowWriter,
     /// Positions of the columns that are not dropped.
@@ -129,11 +125,12 @@ struct Mover<'a> {
 }
 
 impl<'a> Mover<'a> {
-    fn new(old: Arc<TableDef>, new: Arc<TableDef>, context: DdlContext<'a>) -> Self {
+    fn new(old: Arc<TableDef>, new: Arc<TableDef>, row_ids: Option<RowIds>, context: DdlContext<'a>) -> Self {
         let columns = new.visible_columns().map(|(position, _)| position).collect();
         let (old, new) = (TableCodec::new(old), TableCodec::new(new));
         let writer = RowWriter::new();
-        Self { old, new, context, writer, columns, row: Vec::new(), key: Vec::new(), highest: Vec::new() }
+        let (row, key, highest) = Default::default();
+        Self { old, new, row_ids, context, writer, columns, row, key, highest }
     }
 
     async fn move_rows(&mut self, mut read: RangeRead, txn: &mut Txn) -> SqlResult<()> {
@@ -170,10 +167,12 @@ impl<'a> Mover<'a> {
 
     async fn write(&mut self, txn: &mut Txn) -> SqlResult<()> {
         let table = self.new.table().clone();
-        if let Some(null) = self.new.key().iter().find(|key| self.row[key.column].is_null()) {
+        let is_null = |key: &&KeyColumn| self.row.get(key.column).is_some_and(Datum::is_null);
+        if let Some(null) = self.new.key().iter().find(is_null) {
             return Err(contains_nulls(&table, &table.columns[null.column].name));
         }
-        self.new.encode_key(&self.row, 0, &mut self.key)?;
+        let row_id = self.row_ids.as_ref().map_or(Ok(0), RowIds::next)?;
+        self.new.encode_key(&self.row, row_id, &mut self.key)?;
         let key = Bytes::copy_from_slice(&self.key);
         if self.key > self.highest {
             self.highest.clone_from(&self.key);
@@ -211,17 +210,7 @@ impl<'a> Mover<'a> {
         let names: Vec<&str> = keys.iter().map(|key| table.columns[key.column].name.as_str()).collect();
         let values: Vec<String> = keys.iter().map(text).collect();
         let index = table.primary_key.as_ref().map_or("", |index| &index.name);
-        let message = format!("could not create unique index \"{index}\"");
-        let mut error = SqlError::new(SqlState::UNIQUE_VIOLATION, message).detail(format!(
-            "Key ({})=({}) is duplicated.",
-            names.join(", "),
-            values.join(", ")
-        ));
-        let fields = error.fields_mut();
-        fields.schema = Some(table.schema_name.clone());
-        fields.table = Some(table.name.clone());
-        fields.constraint = Some(index.to_owned());
-        error
+        could_not_create(table, index, &names, &values)
     }
 }
 

@@ -38,6 +38,8 @@ pub enum ConstraintKind {
     PrimaryKey,
     /// `u`
     Unique,
+    /// `u`, over an index for which two nulls are the same.
+    UniqueNullsNotDistinct,
     /// `c`
     Check,
     /// `f`

@@ -99,11 +99,12 @@ fn index_definition(oid: Oid, column: i32, pretty: bool, call: &Call<'_>) -> Sql
     let visible = pretty && catalog.find_relation(None, &table.name) == Some(table.oid);
     let schema = if visible { String::new() } else { format!("{}.", quote_ident(&table.schema_name)) };
     Ok(Some(format!(
-        "CREATE {}INDEX {} ON {schema}{} USING btree ({})",
+        "CREATE {}INDEX {} ON {schema}{} USING btree ({}){}",
         if index.unique { "UNIQUE " } else { "" },
         quote_ident(&index.name),
         quote_ident(&table.name),
-        key_list(&table, index)
+        key_list(&table, index),
+        if index.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" }
     )))
 }
 
@@ -116,6 +117,7 @@ fn constraint_definition(oid: Oid, pretty: bool, call: &Call<'_>) -> SqlResult<O
     Ok(Some(match kind {
         ConstraintKind::PrimaryKey => format!("PRIMARY KEY ({})", columns(own)),
         ConstraintKind::Unique => format!("UNIQUE ({})", columns(own)),
+        ConstraintKind::UniqueNullsNotDistinct => format!("UNIQUE NULLS NOT DISTINCT ({})", columns(own)),
         ConstraintKind::Check => {
             let text = expression.as_deref().unwrap_or_default().trim();
             if pretty { format!("CHECK ({text})") } else { format!("CHECK (({text}))") }

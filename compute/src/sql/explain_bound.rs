@@ -133,6 +133,24 @@ impl Printer {
             Ddl::AlterTable { table, actions } => {
                 self.line(format!("alter table {} {actions:?}", table.name))
             }
+            Ddl::CreateIndex(index) => {
+                let keys: Vec<String> = index
+                    .keys
+                    .iter()
+                    .map(|key| format!("@{} desc={} nulls_first={}", key.column, key.desc, key.nulls_first))
+                    .collect();
+                self.line(format!(
+                    "create index {:?} on {} ({}) unique={} nulls_not_distinct={} if_not_exists={} concurrently={} {:?}",
+                    index.name,
+                    index.table.name,
+                    keys.join(", "),
+                    index.unique,
+                    index.nulls_not_distinct,
+                    index.if_not_exists,
+                    index.concurrently,
+                    index.notices
+                ));
+            }
             other => self.line(format!("{other:?}")),
         }
     }

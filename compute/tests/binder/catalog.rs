@@ -95,12 +95,22 @@ impl TestCatalog {
                 name,
                 storage: StorageId(1),
                 unique: true,
+                nulls_not_distinct: false,
                 keys: keys.collect(),
                 constraint: Some(oid),
             }
         };
         table.primary_key = create.primary_key.map(&mut index);
-        table.indexes = create.unique.into_iter().map(&mut index).collect();
+        table.indexes = create
+            .unique
+            .into_iter()
+            .map(|unique| {
+                let names: Vec<&str> =
+                    unique.columns.iter().map(|at| table.columns[*at].name.as_str()).collect();
+                let made_up = format!("{}_{}_key", create.name, names.join("_"));
+                index((unique.name.unwrap_or(made_up), unique.columns))
+            })
+            .collect();
         self.tables.insert(("public".to_owned(), create.name), Arc::new(table));
     }
 }

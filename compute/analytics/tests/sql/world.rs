@@ -121,6 +121,7 @@ fn define(rows: &mut CatalogRows, table: &CreateTable, first: u32) {
             unique: true,
             primary: true,
             options: vec![0; columns.len()],
+            nulls_not_distinct: None,
             columns: columns.clone(),
         });
         rows.constraints.push(ConstraintRow {

@@ -312,6 +312,8 @@ stored_rows! {
             columns: Vec<i16>,
             /// Of each column: 1 for descending, 2 for nulls first.
             options: Vec<i16>,
+            /// Whether two nulls are the same key; absent is no.
+            nulls_not_distinct: Option<bool>,
         }
     }
 

@@ -48,6 +48,7 @@ fn rows_come_back_as_they_were_written() {
         unique: true,
         primary: false,
         columns: vec![2, 1],
+        nulls_not_distinct: None,
         options: vec![IndexRow::DESC | IndexRow::NULLS_FIRST, 0],
     });
 }

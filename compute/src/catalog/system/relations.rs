@@ -212,7 +212,7 @@ pub(super) fn pg_index(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<D
             .col("indnatts", index.columns.len() as i16)
             .col("indnkeyatts", index.columns.len() as i16)
             .col("indisunique", index.unique)
-            .col("indnullsnotdistinct", false)
+            .col("indnullsnotdistinct", index.nulls_not_distinct == Some(true))
             .col("indisprimary", index.primary)
             .col("indisexclusion", false)
             .col("indimmediate", true)

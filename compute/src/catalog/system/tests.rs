@@ -50,6 +50,7 @@ pub(crate) fn sample() -> DatabaseCatalog {
         unique: true,
         primary,
         columns: vec![number],
+        nulls_not_distinct: None,
         options: vec![0],
     };
     let constraint = |oid, name: &str, kind, index, number, expression: Option<&str>| ConstraintRow {

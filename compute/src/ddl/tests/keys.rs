@@ -11,7 +11,7 @@ use shardforge_types::row::{BigValue, RowWriter};
 /// `t (a integer, b text)` without a primary key, `b` unique.
 fn keyless() -> Ddl {
     let Ddl::CreateTable(table) = create("t") else { unreachable!() };
-    let unique = vec![("t_b_key".to_owned(), vec![1])];
+    let unique = vec![NewUnique { name: None, columns: vec![1], nulls_not_distinct: false }];
     Ddl::CreateTable(CreateTable { primary_key: None, unique, ..table })
 }
 

@@ -9,7 +9,7 @@ use crate::catalog::bootstrap::{self, POSTGRES, SUPERUSER};
 use crate::catalog::{CatalogCache, IdAllocator, SessionCatalog, TableDef, access};
 use crate::functions::EvalContext;
 use crate::sql::CatalogLookup;
-use crate::sql::bound::{AlterTableAction, CreateTable, Ddl, NewColumn};
+use crate::sql::bound::{AlterTableAction, CreateTable, Ddl, NewColumn, NewUnique};
 use crate::txn::{Branch, BranchConfig, Checked, IsolationLevel, Txn, Visibility};
 use bytes::Bytes;
 use shardforge_cache::testing::{MemoryWal, ModelPages, test_services};

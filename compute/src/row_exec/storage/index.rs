@@ -15,6 +15,7 @@ pub struct IndexCodec {
     storage: StorageId,
     name: String,
     unique: bool,
+    nulls_not_distinct: bool,
     columns: Vec<KeyColumn>,
 }
 
@@ -25,7 +26,7 @@ pub struct EntryParts {
     pub key: Bytes,
     /// The value.
     pub value: Bytes,
-    /// Whether no other row may have the key: a unique index, and no column null.
+    /// Whether no other row may have the key: a unique index, and no column null unless nulls are equal.
     pub unique: bool,
 }
 
@@ -45,8 +46,14 @@ impl IndexCodec {
             storage: index.storage,
             name: index.name.clone(),
             unique: index.unique,
+            nulls_not_distinct: index.nulls_not_distinct,
             columns: key_columns(table, index),
         }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Where the entries are.
@@ -81,7 +88,7 @@ impl IndexCodec {
         }
         check_key_len(&key, &self.name)?;
         let row_key = row_key.get(STORAGE_ID_LEN..).unwrap_or(&[]);
-        let unique = self.unique && !null;
+        let unique = self.unique && (!null || self.nulls_not_distinct);
         let value = if unique {
             Bytes::copy_from_slice(row_key)
         } else {

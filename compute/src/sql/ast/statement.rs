@@ -47,6 +47,23 @@ pub(crate) enum Statement {
         if_exists: bool,
         actions: Vec<AlterAction>,
     },
+    CreateIndex(Box<CreateIndex>),
+    DropIndex {
+        names: Vec<ObjectName>,
+        if_exists: bool,
+        cascade: bool,
+        concurrently: bool,
+    },
+    RenameIndex {
+        name: ObjectName,
+        if_exists: bool,
+        to: Ident,
+    },
+    Reindex {
+        name: ObjectName,
+        table: bool,
+        concurrently: bool,
+    },
     CreateRole {
         name: Ident,
         options: Vec<RoleOption>,
@@ -275,8 +292,38 @@ pub(crate) struct CreateTableAs {
 
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
+pub(crate) struct CreateIndex {
+    pub name: Option<Ident>,
+    pub table: ObjectName,
+    pub unique: bool,
+    pub concurrently: bool,
+    pub if_not_exists: bool,
+    pub nulls_not_distinct: bool,
+    pub columns: Vec<IndexElement>,
+    pub options: Vec<StorageOption>,
+    /// USING.
+    pub method: Option<Ident>,
+    /// Not built: its name.
+    pub unsupported: Option<String>,
+}
+
+/// One column of CREATE INDEX.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub(crate) struct IndexElement {
+    pub column: Ident,
+    pub collation: Option<ObjectName>,
+    pub class: Option<ObjectName>,
+    pub desc: bool,
+    pub nulls_first: Option<bool>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
 pub(crate) enum AlterAction {
     AddConstraint(TableConstraint),
+    DropConstraint { name: Ident, if_exists: bool, cascade: bool },
+    RenameConstraint { from: Ident, to: Ident },
     AddColumn { column: ColumnDef, if_not_exists: bool },
     DropColumn { name: Ident, if_exists: bool, cascade: bool },
     Rename(Ident),

@@ -4,7 +4,7 @@ use super::Binder;
 use super::create_table::object_name;
 use crate::catalog::TableDef;
 use crate::sql::ast::{AlterAction, ConstraintKind, Ident, ObjectName, TableConstraint};
-use crate::sql::bound::{AlterTableAction, Ddl};
+use crate::sql::bound::{AlterTableAction, Ddl, NewUnique};
 use crate::{SqlError, SqlResult};
 use shardforge_types::SqlState;
 use std::sync::Arc;
@@ -56,6 +56,12 @@ impl Binder<'_> {
                 return Ok(());
             }
             AlterAction::AddConstraint(constraint) => return self.add_to_table(table, constraint, out),
+            AlterAction::DropConstraint { name, if_exists, cascade: _ } => {
+                AlterTableAction::DropConstraint { name: name.name.clone(), if_exists: *if_exists }
+            }
+            AlterAction::RenameConstraint { from, to } => {
+                AlterTableAction::RenameConstraint { name: from.name.clone(), to: to.name.clone() }
+            }
             AlterAction::AddColumn { column, if_not_exists } => {
                 if table.column(&column.name.name).is_some() {
                     let message = format!(
@@ -157,32 +163,54 @@ impl Binder<'_> {
                         format!("multiple primary keys for table \"{}\" are not allowed", table.name);
                     return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
                 }
-                let mut columns: Vec<usize> = Vec::new();
-                for name in &constraint.columns {
-                    let position = table.column(&name.name).ok_or_else(|| {
-                        let message =
-                            format!("column \"{}\" of relation \"{}\" does not exist", name.name, table.name);
-                        SqlError::new(SqlState::UNDEFINED_COLUMN, message)
-                    })?;
-                    if columns.contains(&position) {
-                        let message =
-                            format!("column \"{}\" appears twice in primary key constraint", name.name);
-                        return Err(self.error(SqlState::DUPLICATE_COLUMN, message, constraint.loc));
-                    }
-                    self.need_key_type(table.columns[position].ty)?;
-                    columns.push(position);
-                }
+                let columns = self.constraint_columns(table, constraint, "primary key")?;
                 let taken: Vec<&str> = table.indexes.iter().map(|index| index.name.as_str()).collect();
                 let name = constraint.name.clone();
                 let name = name.unwrap_or_else(|| object_name(&table.name, "", "pkey", &taken));
                 out.push(AlterTableAction::AddPrimaryKey { name, columns });
                 return Ok(());
             }
-            ConstraintKind::Unique { .. } => "UNIQUE",
+            ConstraintKind::Unique { nulls_not_distinct } => {
+                out.push(AlterTableAction::AddUnique(NewUnique {
+                    name: constraint.name.clone(),
+                    columns: self.constraint_columns(table, constraint, "unique")?,
+                    nulls_not_distinct: *nulls_not_distinct,
+                }));
+                return Ok(());
+            }
             ConstraintKind::Check { .. } => "CHECK",
             ConstraintKind::Unsupported(what) => what,
             _ => "a constraint",
         };
         Err(self.unsupported(format!("ALTER TABLE ADD {what}"), constraint.loc))
+    }
+
+    /// Positions of the columns that a key is over.
+    fn constraint_columns(
+        &self,
+        table: &TableDef,
+        constraint: &TableConstraint,
+        kind: &str,
+    ) -> SqlResult<Vec<usize>> {
+        let mut columns: Vec<usize> = Vec::new();
+        for name in &constraint.columns {
+            let position = table.column(&name.name).ok_or_else(|| {
+                // A primary key's columns are first made NOT NULL, which has words of its own.
+                let message = match constraint.kind {
+                    ConstraintKind::PrimaryKey => {
+                        format!("column \"{}\" of relation \"{}\" does not exist", name.name, table.name)
+                    }
+                    _ => format!("column \"{}\" named in key does not exist", name.name),
+                };
+                SqlError::new(SqlState::UNDEFINED_COLUMN, message)
+            })?;
+            if columns.contains(&position) {
+                let message = format!("column \"{}\" appears twice in {kind} constraint", name.name);
+                return Err(self.error(SqlState::DUPLICATE_COLUMN, message, constraint.loc));
+            }
+            self.need_key_type(table.columns[position].ty)?;
+            columns.push(position);
+        }
+        Ok(columns)
     }
 }

@@ -3,11 +3,11 @@
 use super::Binder;
 use super::scope::{Item, Scope, ScopeCol, ScopeTable};
 use super::types::type_name;
-use crate::catalog::builtin;
+use crate::catalog::{builtin, made_up_name};
 use crate::sql::ast::{
     self, ColumnDef, ConstraintKind, CreateTableAs, Loc, ObjectName, Span, StorageOption, TableConstraint,
 };
-use crate::sql::bound::{CreateTable, Ddl, Expr, NewColumn};
+use crate::sql::bound::{CreateTable, Ddl, Expr, NewColumn, NewUnique};
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Oid, PgType, SqlState, oids};
 
@@ -97,6 +97,7 @@ impl Binder<'_> {
                 constraint.loc,
             )?;
         }
+        merge_unique(&mut table);
         let in_columns = create
             .columns
             .iter()
@@ -158,17 +159,14 @@ impl Binder<'_> {
                 Ok(())
             }
             ConstraintKind::Unique { nulls_not_distinct } => {
-                if *nulls_not_distinct {
-                    return Err(self.unsupported("UNIQUE NULLS NOT DISTINCT", loc));
-                }
                 for index in &columns {
                     self.need_key_type(table.columns[*index].ty)?;
                 }
-                let names: Vec<&str> =
-                    columns.iter().map(|index| table.columns[*index].name.as_str()).collect();
-                let made = || object_name(&table.name, &names.join("_"), "key", &taken_names(table));
-                let name = name.map_or_else(made, str::to_owned);
-                table.unique.push((name, columns));
+                table.unique.push(NewUnique {
+                    name: name.map(str::to_owned),
+                    columns,
+                    nulls_not_distinct: *nulls_not_distinct,
+                });
                 Ok(())
             }
             ConstraintKind::Check { expr, span } => {
@@ -328,29 +326,42 @@ fn taken_name(tag: &'static str, name: &str, if_not_exists: bool) -> SqlResult<D
 /// Names of constraints that a table already has.
 fn taken_names(table: &CreateTable) -> Vec<&str> {
     let key = table.primary_key.iter().map(|(name, _)| name.as_str());
-    let unique = table.unique.iter().map(|(name, _)| name.as_str());
+    let unique = table.unique.iter().filter_map(|unique| unique.name.as_deref());
     key.chain(unique).chain(table.checks.iter().map(|(name, _)| name.as_str())).collect()
 }
 
-/// `table_column_label`, cut to the length of a name, numbered when it is taken.
-pub(super) fn object_name(table: &str, column: &str, label: &str, taken: &[&str]) -> String {
-    for number in 0.. {
-        let label = if number == 0 { label.to_owned() } else { format!("{label}{number}") };
-        let room = 63 - label.len() - 1 - usize::from(!column.is_empty());
-        let (mut table, mut column) = (table, column);
-        // The longer part gives way.
-        while table.len() + column.len() > room {
-            let longer = if table.len() > column.len() { &mut table } else { &mut column };
-            let end = longer.char_indices().next_back().map_or(0, |(at, _)| at);
-            *longer = &longer[..end];
+/// Constraints that ask for the same index share it, as in PostgreSQL: the first has it, with the name of
+/// whichever has one.
+fn merge_unique(table: &mut CreateTable) {
+    let mut kept: Vec<NewUnique> = Vec::new();
+    for unique in std::mem::take(&mut table.unique) {
+        let in_key = table.primary_key.as_ref().is_some_and(|(_, columns)| *columns == unique.columns);
+        if in_key && !unique.nulls_not_distinct && unique.name.is_none() {
+            continue;
         }
-        let name =
-            if column.is_empty() { format!("{table}_{label}") } else { format!("{table}_{column}_{label}") };
+        let same = |other: &&mut NewUnique| {
+            other.columns == unique.columns && other.nulls_not_distinct == unique.nulls_not_distinct
+        };
+        match kept.iter_mut().find(same) {
+            Some(other) if other.name.is_none() || unique.name.is_none() => {
+                other.name = other.name.take().or(unique.name);
+            }
+            _ => kept.push(unique),
+        }
+    }
+    table.unique = kept;
+}
+
+/// `table_column_label`, numbered when it is taken.
+pub(super) fn object_name(table: &str, column: &str, label: &str, taken: &[&str]) -> String {
+    let mut number = 0;
+    loop {
+        let name = made_up_name(table, column, label, number);
         if !taken.contains(&name.as_str()) {
             return name;
         }
+        number += 1;
     }
-    unreachable!("some number is free")
 }
 
 /// The one column that an expression names, for the name of a constraint.

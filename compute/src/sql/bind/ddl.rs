@@ -32,6 +32,19 @@ impl Binder<'_> {
                 }
                 Ok(Ddl::CreateSchema { name, if_not_exists: *if_not_exists })
             }
+            Statement::CreateIndex(create) => self.create_index(create).map_err(unplaced),
+            Statement::DropIndex { names, if_exists, cascade: _, concurrently } => {
+                self.drop_index(names, *if_exists, *concurrently)
+            }
+            Statement::RenameIndex { name, if_exists, to } => Ok(Ddl::RenameIndex {
+                name: self.index_name(name)?,
+                if_exists: *if_exists,
+                to: to.name.clone(),
+            }),
+            Statement::Reindex { name, table, concurrently } => {
+                let name = self.index_name(name)?;
+                Ok(Ddl::Reindex { name, table: *table, concurrently: *concurrently })
+            }
             Statement::CreateRole { name, options } => Ok(Ddl::CreateRole(self.role_options(name, options)?)),
             Statement::AlterRole { name, options } => Ok(Ddl::AlterRole(self.role_options(name, options)?)),
             Statement::DropRole { names, if_exists } => {
@@ -141,6 +154,11 @@ impl Binder<'_> {
                     if !tables.iter().any(|known| known.oid == table.oid) {
                         tables.push(table);
                     }
+                }
+                None if self.is_index(name)? => {
+                    let message = format!("\"{}\" is not a table", name.name());
+                    return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
+                        .hint("Use DROP INDEX to remove an index."));
                 }
                 None if if_exists => missing.push(name.name().to_owned()),
                 None => {

@@ -101,10 +101,20 @@ impl Binder<'_> {
 
     /// The table behind a name; 42P01 without one.
     pub(super) fn lookup_table(&self, name: &ObjectName) -> SqlResult<Arc<TableDef>> {
-        self.lookup_table_if_exists(name)?.ok_or_else(|| {
-            let message = format!("relation \"{}\" does not exist", name.display());
-            self.error(SqlState::UNDEFINED_TABLE, message, name.loc)
-        })
+        if let Some(table) = self.lookup_table_if_exists(name)? {
+            return Ok(table);
+        }
+        if self.is_index(name)? {
+            let message = format!("\"{}\" is an index", name.name());
+            return Err(self.error(SqlState::WRONG_OBJECT_TYPE, message, name.loc));
+        }
+        let message = format!("relation \"{}\" does not exist", name.display());
+        Err(self.error(SqlState::UNDEFINED_TABLE, message, name.loc))
+    }
+
+    /// Whether a name that is no table's is an index's.
+    pub(super) fn is_index(&self, name: &ObjectName) -> SqlResult<bool> {
+        Ok(self.ctx.catalog.relation(name.schema(), name.name())?.is_some())
     }
 
     pub(super) fn lookup_table_if_exists(&self, name: &ObjectName) -> SqlResult<Option<Arc<TableDef>>> {

@@ -18,6 +18,7 @@ mod dml;
 mod expr;
 mod from;
 mod function;
+mod index;
 mod operator;
 mod polymorphic;
 mod query;
@@ -215,6 +216,10 @@ impl<'a> Binder<'a> {
             | Statement::DropSchema { .. }
             | Statement::DropDatabase { .. }
             | Statement::Truncate { .. }
+            | Statement::CreateIndex(_)
+            | Statement::DropIndex { .. }
+            | Statement::RenameIndex { .. }
+            | Statement::Reindex { .. }
             | Statement::CreateRole { .. }
             | Statement::AlterRole { .. }
             | Statement::DropRole { .. }

@@ -1,7 +1,7 @@
 //! Bound statements.
 
 use super::{ColDef, ColId, Expr, OutputColumn, Query, Rel};
-use crate::catalog::TableDef;
+use crate::catalog::{IndexKey, TableDef};
 use shardforge_types::{Oid, PgType};
 use std::sync::Arc;
 
@@ -269,6 +269,35 @@ pub enum Ddl {
         /// What changes, in order.
         actions: Vec<AlterTableAction>,
     },
+    /// CREATE INDEX.
+    CreateIndex(CreateIndex),
+    /// DROP INDEX.
+    DropIndex {
+        /// The names as they stand: schema, name.
+        names: Vec<(Option<String>, String)>,
+        /// IF EXISTS.
+        if_exists: bool,
+        /// CONCURRENTLY, which no transaction block may hold.
+        concurrently: bool,
+    },
+    /// ALTER INDEX RENAME.
+    RenameIndex {
+        /// The schema as it stands, and the name.
+        name: (Option<String>, String),
+        /// IF EXISTS.
+        if_exists: bool,
+        /// The new name.
+        to: String,
+    },
+    /// REINDEX INDEX, or of all indexes of a table.
+    Reindex {
+        /// The schema as it stands, and the name.
+        name: (Option<String>, String),
+        /// The name is a table's.
+        table: bool,
+        /// CONCURRENTLY, which no transaction block may hold.
+        concurrently: bool,
+    },
     /// CREATE ROLE, CREATE USER.
     CreateRole(RoleOptions),
     /// ALTER ROLE, ALTER USER.
@@ -327,10 +356,42 @@ pub struct CreateTable {
     pub columns: Vec<NewColumn>,
     /// PRIMARY KEY: name of the constraint, and positions in `columns`.
     pub primary_key: Option<(String, Vec<usize>)>,
-    /// UNIQUE constraints: name, positions in `columns`.
-    pub unique: Vec<(String, Vec<usize>)>,
+    /// UNIQUE constraints, over positions in `columns`.
+    pub unique: Vec<NewUnique>,
     /// CHECK constraints: name, source text of the expression.
     pub checks: Vec<(String, String)>,
+    /// Notices about options that have no meaning here (fillfactor).
+    pub notices: Vec<String>,
+}
+
+/// A UNIQUE constraint to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUnique {
+    /// The name of the constraint and its index; `None` is made up when it is known what is taken.
+    pub name: Option<String>,
+    /// Positions of the columns.
+    pub columns: Vec<usize>,
+    /// NULLS NOT DISTINCT: two nulls are equal.
+    pub nulls_not_distinct: bool,
+}
+
+/// CREATE INDEX.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateIndex {
+    /// The table.
+    pub table: Arc<TableDef>,
+    /// The name; `None` is made up when it is known what is taken.
+    pub name: Option<String>,
+    /// UNIQUE.
+    pub unique: bool,
+    /// NULLS NOT DISTINCT: two nulls are equal.
+    pub nulls_not_distinct: bool,
+    /// The columns, by positions in [`TableDef::columns`].
+    pub keys: Vec<IndexKey>,
+    /// IF NOT EXISTS.
+    pub if_not_exists: bool,
+    /// CONCURRENTLY, which no transaction block may hold.
+    pub concurrently: bool,
     /// Notices about options that have no meaning here (fillfactor).
     pub notices: Vec<String>,
 }
@@ -357,6 +418,22 @@ pub enum AlterTableAction {
         name: String,
         /// Positions of the key columns.
         columns: Vec<usize>,
+    },
+    /// ADD UNIQUE.
+    AddUnique(NewUnique),
+    /// DROP CONSTRAINT.
+    DropConstraint {
+        /// Its name.
+        name: String,
+        /// IF EXISTS.
+        if_exists: bool,
+    },
+    /// RENAME CONSTRAINT.
+    RenameConstraint {
+        /// Its name.
+        name: String,
+        /// The new name.
+        to: String,
     },
     /// ADD COLUMN.
     AddColumn(NewColumn),

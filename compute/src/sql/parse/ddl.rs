@@ -103,6 +103,11 @@ impl Parser<'_> {
             "table" => self.create_table(persistence.map(|what| format!("CREATE {what}"))),
             "schema" => self.create_schema(),
             "database" => self.create_database(),
+            "index" => self.create_index(false),
+            "unique" if self.is_kw_at(1, "index") => {
+                self.advance();
+                self.create_index(true)
+            }
             "role" | "user" | "group" if !self.is_kw_at(1, "mapping") => self.create_role(),
             _ => self.unsupported_kind("CREATE"),
         }
@@ -261,7 +266,7 @@ impl Parser<'_> {
         Ok(options)
     }
 
-    fn storage_option(&mut self) -> SqlResult<StorageOption> {
+    pub(super) fn storage_option(&mut self) -> SqlResult<StorageOption> {
         let first = self.col_label()?;
         let mut name = first.name;
         if self.accept_char(b'.') {
@@ -488,6 +493,7 @@ impl Parser<'_> {
                 }
                 Ok(Statement::DropDatabase { name, if_exists, force })
             }
+            "index" => self.drop_index(),
             "role" | "user" | "group" if !self.is_kw_at(1, "mapping") => self.drop_role(),
             _ => self.unsupported_kind("DROP"),
         }
@@ -509,6 +515,9 @@ impl Parser<'_> {
         if self.is_any_kw(&["role", "user", "group"]) && !self.is_kw_at(1, "mapping") {
             return self.alter_role();
         }
+        if self.is_kw("index") {
+            return self.alter_index();
+        }
         if !self.is_kw("table") {
             return self.unsupported_kind("ALTER");
         }
@@ -523,8 +532,11 @@ impl Parser<'_> {
                 let actions = vec![AlterAction::Rename(self.col_id()?)];
                 return Ok(Statement::AlterTable { name, if_exists, actions });
             }
-            if self.is_kw("constraint") {
-                return Ok(self.unsupported("ALTER TABLE RENAME CONSTRAINT"));
+            if self.accept_kw("constraint") {
+                let from = self.col_id()?;
+                self.expect_kw("to")?;
+                let actions = vec![AlterAction::RenameConstraint { from, to: self.col_id()? }];
+                return Ok(Statement::AlterTable { name, if_exists, actions });
             }
             self.accept_kw("column");
             let from = self.col_id()?;
@@ -549,8 +561,14 @@ impl Parser<'_> {
             }
             "drop" => {
                 self.advance();
-                if self.is_kw("constraint") {
-                    return Ok(self.unsupported_action("ALTER TABLE DROP CONSTRAINT"));
+                if self.accept_kw("constraint") {
+                    let if_exists = self.if_exists()?;
+                    let name = self.col_id()?;
+                    return Ok(AlterAction::DropConstraint {
+                        name,
+                        if_exists,
+                        cascade: self.drop_behavior(),
+                    });
                 }
                 self.accept_kw("column");
                 let if_exists = self.if_exists()?;

@@ -8,6 +8,7 @@ mod call;
 mod ddl;
 mod dml;
 mod expr;
+mod index;
 mod primary;
 mod query;
 mod role;

@@ -25,7 +25,6 @@ const UNSUPPORTED: &[&[&str]] = &[
     &["notify"],
     &["reassign", "owned"],
     &["refresh", "materialized", "view"],
-    &["reindex"],
     &["revoke"],
     &["security", "label"],
     &["unlisten"],
@@ -72,6 +71,7 @@ impl Parser<'_> {
                 Ok(Statement::Discard(what))
             }
             "lock" => self.lock(),
+            "reindex" => self.reindex(),
             _ => {
                 let Some(words) = UNSUPPORTED
                     .iter()
