@@ -26,8 +26,11 @@ pub struct SafekeeperConfig {
     pub election_timeout: Duration,
     /// Memory and size bounds of the sequencer.
     pub core: CoreConfig,
-    /// How many Raft entries may be in flight.
+    /// How many Raft entries may be in flight. In a group of one a second one only makes batches smaller.
     pub pipeline_depth: usize,
+    /// The log is written and synced by a thread of its own, and not by the group's. In a group with
+    /// other members it always is.
+    pub own_log_thread: bool,
     /// A staged transaction of which nothing was heard for so long is aborted (C6).
     pub staged_lease: Duration,
     /// Between two looks at what can be archived and trimmed.
@@ -53,7 +56,8 @@ impl SafekeeperConfig {
             heartbeat: Duration::from_millis(150),
             election_timeout: Duration::from_millis(1000),
             core: CoreConfig { window_bytes: 64 << 20, max_batch_bytes: 4 << 20 },
-            pipeline_depth: 2,
+            pipeline_depth: 1,
+            own_log_thread: false,
             staged_lease: Duration::from_secs(600),
             trim_interval: Duration::from_secs(1),
             trim_entries: 1024,

@@ -11,7 +11,7 @@
 //! 2. The sequencer looks the transaction id up, asks the branch's [`certifier`], gives the next LSN,
 //!    and builds one [`group::Batch`] of all that waited.
 //! 3. [`raft::Member::propose`] takes the batch to openraft, under the term in which it was certified;
-//!    [`raft::LogStore`] puts it on the [`log`], whose thread writes and syncs it, here and on the
+//!    [`raft::LogStore`] puts it on the [`log`], which writes and syncs it, here and on the
 //!    other members.
 //! 4. When a majority has it, [`group::GroupState::apply`] checks once more that it follows on, and the
 //!    branch moves to its LSNs.
@@ -24,8 +24,8 @@
 //! | thread | does |
 //! |---|---|
 //! | the caller's | certifies and numbers, for everyone who waits |
-//! | `wal-group` | openraft, applying, live feeds, answers |
-//! | `log` | writes and syncs |
+//! | `wal-group` | openraft, applying, live feeds, answers; in a group of one, writing and syncing |
+//! | `log` | writes and syncs, in a group with other members |
 //! | `feed-catch-up` | reads the log and the archive for those who are behind |
 //! | the runtime it was started on | housekeeping: archive, trim, leases of staged transactions |
 //!

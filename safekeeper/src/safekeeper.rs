@@ -90,13 +90,20 @@ impl Safekeeper {
         clock: Arc<dyn Clock>,
         transport: Arc<dyn Transport>,
     ) -> Result<Arc<Safekeeper>> {
-        let log = {
+        // Alone, this member's thread has nothing better to do than to sync; beside others, its sync must
+        // not hold up what is sent to them.
+        let alone = config.members.keys().eq([&config.node]) && !config.own_log_thread;
+        let (log, pump) = {
             let (disk, dir, settings) = (disk.clone(), config.dir.join("log"), config.log.clone());
             let opened = task::spawn_blocking("open-log", move || {
                 disk.create_dir_all(&dir).map_err(|e| {
                     Error::unavailable(format!("cannot make the folder {}", dir.display())).with_source(e)
                 })?;
-                Log::open(disk, &dir, settings)
+                if alone {
+                    Log::open_for_task(disk, &dir, settings).map(|(log, pump)| (log, Some(pump)))
+                } else {
+                    Log::open(disk, &dir, settings).map(|log| (log, None))
+                }
             });
             opened.await.map_err(|e| Error::internal("opening the log panicked").with_source(e))??
         };
@@ -105,7 +112,7 @@ impl Safekeeper {
         let hub = Arc::new(Hub::default());
         let machine: Arc<dyn Machine> =
             Arc::new(GroupMachine { state: state.clone(), hub: hub.clone(), sequencer: sequencer.clone() });
-        let raft_thread = RaftThread::start()?;
+        let raft_thread = RaftThread::start(pump)?;
         let member_config = MemberConfig {
             node: config.node,
             members: config.members.clone(),

@@ -1,6 +1,7 @@
 //! The handle through which groups use the log.
 
-use super::pump::{LogPump, keep_spare};
+use super::drive::keep_spare;
+use super::pump::LogPump;
 use super::shared::{ASKED_TO, Change, Inner, OPERATION_OVERHEAD, Operation, Shared, stopped_error};
 use super::visible::Found;
 use super::{open, read};
@@ -102,7 +103,7 @@ impl Drop for Handle {
 impl Handle {
     fn stop(&self) {
         self.shared.inner.lock().stopping = true;
-        self.shared.work.notify_all();
+        self.shared.bell.ring();
         self.shared.spare.notify_all();
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
@@ -118,20 +119,24 @@ impl Log {
     /// Opens the log in a folder, making it when there is none, and starts its thread. Fails with
     /// `Corrupt`, naming file and offset, when the log is damaged.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, config: LogConfig) -> Result<Log> {
-        let (log, pump) = Self::open_without_thread(disk, dir, config)?;
-        let cannot = |e| Error::unavailable("cannot start the log's threads").with_source(e);
-        let (shared, folder) = (pump.shared.clone(), pump.folder.clone());
-        let len = pump.config.segment_bytes;
-        let keeper = spawn_thread("log-spare", move || keep_spare(&shared, &folder, len)).map_err(cannot)?;
-        log.0.threads.lock().push(keeper);
-        let shared = pump.shared.clone();
-        let writer = spawn_thread("log", move || {
-            let died = StopOnPanic(shared);
-            pump.run();
-            drop(died);
-        });
-        log.0.threads.lock().push(writer.map_err(cannot)?);
+        let (log, pump) = Self::open_for_task(disk, dir, config)?;
+        let writer = spawn_thread("log", move || pump.run());
+        log.0.threads.lock().push(writer.map_err(no_thread)?);
         Ok(log)
+    }
+
+    /// The same, to be driven as a task by whoever appends: see [`LogPump::drive`]. Only spares are
+    /// prepared on a thread.
+    pub(crate) fn open_for_task(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        config: LogConfig,
+    ) -> Result<(Log, LogPump)> {
+        let (log, pump) = Self::open_without_thread(disk, dir, config)?;
+        let (shared, folder, len) = (pump.shared.clone(), pump.folder.clone(), pump.config.segment_bytes);
+        let keeper = spawn_thread("log-spare", move || keep_spare(&shared, &folder, len));
+        log.0.threads.lock().push(keeper.map_err(no_thread)?);
+        Ok((log, pump))
     }
 
     /// The same without a thread: nothing becomes durable but by [`LogPump::step`].
@@ -218,7 +223,7 @@ impl Log {
         inner.visible.set_committed(group, committed.clone());
         inner.committed.insert(group, committed);
         if inner.deep_sleep {
-            self.0.shared.work.notify_one();
+            self.0.shared.bell.ring();
         }
     }
 
@@ -341,7 +346,7 @@ impl Log {
         inner.waiting_bytes += operation.len_bytes() + OPERATION_OVERHEAD;
         inner.queue.push_back(operation);
         drop(inner);
-        self.0.shared.work.notify_one();
+        self.0.shared.bell.ring();
     }
 
     fn room(&self, inner: &mut Inner, bytes: u64) -> Result<()> {
@@ -378,13 +383,6 @@ fn ready(inner: &Inner) -> Result<()> {
     }
 }
 
-/// Tells the callers that wait when the log's thread dies.
-struct StopOnPanic(Arc<Shared>);
-
-impl Drop for StopOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.stop("its thread panicked");
-        }
-    }
+fn no_thread(error: std::io::Error) -> Error {
+    Error::unavailable("cannot start the log's threads").with_source(error)
 }

@@ -18,8 +18,8 @@
 //!
 //! 1. [`Log::append`] puts entries into the index and cache (`visible`), where readers see them at
 //!    once, and an operation into the queue (`shared`).
-//! 2. [`LogPump::step`], on the log's thread, takes all that waits, writes it as one frame
-//!    (`format`), syncs, and calls the completions.
+//! 2. [`LogPump::step`], called by a thread or a task (`drive`), takes all that waits, writes it as one
+//!    frame (`format`), syncs, and calls the completions.
 //! 3. When a batch does not fit, the next segment begins (`files`), with a checkpoint of every
 //!    group's small state (`state`).
 //! 4. [`Log::purge_to`] moves a group past entries; in the batch that records it, segments that no group
@@ -44,6 +44,7 @@
 //! It does not know Raft, nor what entries mean, nor when they may be purged. It does not repair
 //! damage. It does not keep a second process out: the lock of the data folder does.
 
+mod drive;
 mod files;
 mod format;
 mod handle;

@@ -1,5 +1,6 @@
 //! Opens a log: finds its segments, recovers, makes what was found durable, and cuts the torn tail.
 
+use super::drive::Bell;
 use super::files::{Folder, Spare, io_error};
 use super::format::{SEGMENT_HEADER_LEN, SegmentHeader};
 use super::handle::LogConfig;
@@ -60,7 +61,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, config: LogConfig) -> Result
             stopping: false,
             stopped: None,
         }),
-        work: Condvar::new(),
+        bell: Bell::default(),
         spare: Condvar::new(),
     });
     let pump = LogPump {

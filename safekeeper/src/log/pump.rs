@@ -1,6 +1,6 @@
 //! The shell that writes: takes all that waits, writes it as one batch, syncs, and calls the completions.
 //!
-//! Whoever calls [`LogPump::step`] does the work: the log's own thread ([`LogPump::run`]), or a
+//! Whoever calls [`LogPump::step`] does the work: a thread or a task (`drive`), or a
 //! simulation. There is no timer before a batch: the next one forms while this one is synced.
 //!
 //! # A full disk
@@ -364,6 +364,9 @@ impl LogPump {
     /// Gives up the segments freed since `before`: one becomes a spare, the others go. A failure leaves a
     /// file that the next start removes.
     fn free(&mut self, before: u64) {
+        if self.state.freed == before {
+            return;
+        }
         for epoch in before + 1..=self.state.freed {
             let Some(len) = self.lens.remove(&epoch) else { continue };
             let number = {
@@ -442,40 +445,6 @@ impl LogPump {
         self.mark_end();
         self.shared.stop(ASKED_TO);
     }
-
-    /// The log's thread.
-    pub(crate) fn run(mut self) {
-        loop {
-            if self.step() {
-                continue;
-            }
-            let shared = self.shared.clone();
-            let mut inner = shared.inner.lock();
-            if inner.stopped.is_some() {
-                return;
-            }
-            if inner.stopping {
-                drop(inner);
-                self.finish();
-                return;
-            }
-            if !inner.queue.is_empty() && !inner.stalled {
-                continue;
-            }
-            let unmarked = !self.at_rest || !inner.committed.is_empty();
-            if unmarked || inner.stalled {
-                let timeout = shared.work.wait_for(&mut inner, self.config.idle_mark_after).timed_out();
-                drop(inner);
-                if timeout {
-                    self.mark_end();
-                }
-            } else {
-                inner.deep_sleep = true;
-                shared.work.wait(&mut inner);
-                inner.deep_sleep = false;
-            }
-        }
-    }
 }
 
 /// Makes a spare of this length; the guard's lock is given up meanwhile.
@@ -503,22 +472,5 @@ pub(crate) fn prepare_spare(shared: &Shared, mut inner: MutexGuard<'_, Inner>, f
     }
     drop(inner);
     shared.spare.notify_all();
-    shared.work.notify_all();
-}
-
-/// The thread that keeps a spare ready.
-pub(crate) fn keep_spare(shared: &Shared, folder: &Folder, len: u64) {
-    loop {
-        let mut inner = shared.inner.lock();
-        while !inner.want_spare || inner.preparing {
-            if inner.stopping || inner.stopped.is_some() {
-                return;
-            }
-            shared.spare.wait(&mut inner);
-        }
-        if inner.stopping || inner.stopped.is_some() {
-            return;
-        }
-        prepare_spare(shared, inner, folder, len);
-    }
+    shared.bell.ring();
 }

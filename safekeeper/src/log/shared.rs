@@ -1,6 +1,7 @@
 //! What the handle and the pump share, under one lock that is never held during I/O.
 
 use super::LogEntry;
+use super::drive::Bell;
 use super::files::Spare;
 use super::format::{Seed, record_len};
 use super::handle::Done;
@@ -98,7 +99,7 @@ pub(crate) struct Inner {
 pub(crate) struct Shared {
     pub(crate) inner: Mutex<Inner>,
     /// Wakes the pump.
-    pub(crate) work: Condvar,
+    pub(crate) bell: Bell,
     /// Wakes whoever prepares spares, and the pump when it waits for one.
     pub(crate) spare: Condvar,
 }
@@ -122,7 +123,7 @@ impl Shared {
             inner.waiting_bytes = 0;
             (std::mem::take(&mut inner.queue), why)
         };
-        self.work.notify_all();
+        self.bell.ring();
         self.spare.notify_all();
         for operation in waiting {
             if let Some(done) = operation.done {

@@ -17,8 +17,8 @@
 //!
 //! Proposals go down a channel to openraft's core task; it appends to [`LogStore`], which puts them on
 //! the safekeeper's log and calls back when they are durable; committed entries go to
-//! [`StateMachine`], which calls the machine. Core, machine and timers share one thread of their own, so
-//! that from the disk's answer to the committer's there is one wake-up.
+//! [`StateMachine`], which calls the machine. Core, machine and timers share one thread of their own, in a
+//! group of one with the log, so that from the disk's answer to the committer's there is one wake-up.
 //!
 //! # A leader does not come back as one
 //!
