@@ -27,6 +27,7 @@ use shardforge_store::{ObjectPath, ObjectStore, paths};
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -105,6 +106,9 @@ pub(crate) struct Shard {
     /// Layers that the manifest no longer names, until no reader holds them.
     pub(crate) unlinked: Mutex<Vec<Arc<Layer>>>,
     compact: Notify,
+    /// Rung by a read that waits for ingest.
+    hurry: Notify,
+    waiting_reads: AtomicUsize,
     /// Set once: the reason why the shard no longer works, or no reason when it was asked to stop.
     stopped: watch::Sender<Option<Option<Error>>>,
 }
@@ -148,6 +152,8 @@ impl Shard {
             keeper: tokio::sync::Mutex::new(keeper),
             unlinked: Mutex::default(),
             compact: Notify::new(),
+            hurry: Notify::new(),
+            waiting_reads: AtomicUsize::new(0),
             stopped: watch::Sender::new(None),
         })
     }
@@ -196,6 +202,7 @@ impl Shard {
             return Ok(now);
         }
         let mut ingested = self.ingested.subscribe();
+        let _waiting = Waiting::new(self);
         let mut stopped = self.stopped.subscribe();
         let wait = async {
             tokio::select! {
@@ -213,6 +220,16 @@ impl Shard {
                 self.ingested()
             ))),
         }
+    }
+
+    /// Returns when a read waits for what is not ingested yet.
+    pub(crate) async fn hurried(&self) {
+        self.hurry.notified().await;
+    }
+
+    /// Whether no read waits for what is not ingested yet.
+    pub(crate) fn nobody_waits(&self) -> bool {
+        self.waiting_reads.load(Ordering::Relaxed) == 0
     }
 
     // ---- ingest ----
@@ -482,5 +499,22 @@ impl Shard {
             layer_bytes: view.layers.layers().iter().map(|layer| layer.meta.size_bytes).sum(),
             memtable_bytes: view.memtables.iter().map(|memtable| memtable.size_bytes() as u64).sum(),
         }
+    }
+}
+
+/// A read that waits for ingest.
+struct Waiting<'a>(&'a Shard);
+
+impl<'a> Waiting<'a> {
+    fn new(shard: &'a Shard) -> Self {
+        shard.waiting_reads.fetch_add(1, Ordering::Relaxed);
+        shard.hurry.notify_one();
+        Self(shard)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting_reads.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -10,7 +10,9 @@
 //!
 //! # The life of a batch
 //!
-//! 1. [`queue::FeedQueue`] takes it from the thread that applies the log: a push, and a wake-up.
+//! 1. [`queue::FeedQueue`] takes it from the thread that applies the log: a push, and a wake-up when the
+//!    task has nothing to do. While commits come, the task looks every few milliseconds, or when much has come,
+//!    or when a read waits.
 //! 2. [`run`] puts its mutations into the active memtable, moves the ingested LSN, which wakes
 //!    waiting reads, and grants credit.
 //! 3. At `memtable_bytes`, or after a while idle, the memtable is frozen; [`flush::run`] writes it as a
@@ -31,6 +33,8 @@ use std::time::Duration;
 
 /// How long a failed subscription waits before the next attempt.
 const RETRY: Duration = Duration::from_millis(200);
+/// Between two looks at the queue while commits come and no read waits for them.
+const REST: Duration = Duration::from_millis(10);
 
 /// Keeps a shard subscribed until it stops.
 pub(crate) async fn run(shard: Arc<Shard>) {
@@ -90,6 +94,19 @@ async fn follow(shard: &Shard, queue: &FeedQueue, feed: &dyn FeedSubscription) -
         }
         if !quiet {
             shard.report();
+            if !inside_a_commit && shard.nobody_waits() {
+                queue.set_resting(true);
+                let _ = task::timeout(REST, async {
+                    tokio::select! {
+                        biased;
+                        () = queue.arrived() => {}
+                        () = shard.hurried() => {}
+                        () = shard.ended() => {}
+                    }
+                })
+                .await;
+                queue.set_resting(false);
+            }
             continue;
         }
         if let Some(reason) = ended {

@@ -6,6 +6,9 @@ use shardforge_proto::wal::{FeedBatch, FeedSink};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
+/// So many bytes of bodies do not wait for the end of a rest.
+const MUCH: u64 = 256 << 10;
+
 /// Batches between the thread that applies the log and the ingest task.
 #[derive(Default)]
 pub(crate) struct FeedQueue {
@@ -16,6 +19,9 @@ pub(crate) struct FeedQueue {
 #[derive(Default)]
 struct State {
     batches: Vec<Arc<FeedBatch>>,
+    bytes: u64,
+    /// The ingest task looks again by itself in a moment.
+    resting: bool,
     ended: Option<Error>,
 }
 
@@ -23,7 +29,14 @@ impl FeedQueue {
     /// Takes what is there, and the reason of the feed's end, if it has ended.
     pub(crate) fn take(&self) -> (Vec<Arc<FeedBatch>>, Option<Error>) {
         let mut state = self.state.lock();
+        state.bytes = 0;
         (std::mem::take(&mut state.batches), state.ended.clone())
+    }
+
+    /// The ingest task will look again by itself in a moment, or not: while it rests, a batch wakes it only
+    /// when much has come. A wake-up for each commit costs more than what there is to do.
+    pub(crate) fn set_resting(&self, resting: bool) {
+        self.state.lock().resting = resting;
     }
 
     /// Returns when something has arrived since the last [`FeedQueue::take`].
@@ -34,8 +47,15 @@ impl FeedQueue {
 
 impl FeedSink for FeedQueue {
     fn deliver(&self, batch: &Arc<FeedBatch>) {
-        self.state.lock().batches.push(Arc::clone(batch));
-        self.arrived.notify_one();
+        let wake = {
+            let mut state = self.state.lock();
+            state.bytes += super::body_bytes(batch);
+            state.batches.push(Arc::clone(batch));
+            !state.resting || state.bytes >= MUCH
+        };
+        if wake {
+            self.arrived.notify_one();
+        }
     }
 
     fn end(&self, reason: Error) {
