@@ -46,6 +46,24 @@ pub fn spawn_thread<T: Send + 'static>(
     std::thread::Builder::new().name(name.to_string()).spawn(move || log_panic(&own, work))
 }
 
+/// Makes way for others: the calling thread gets the processor when threads of ordinary priority leave it.
+/// For threads whose work nobody waits for. Without effect where it is not allowed.
+pub fn lower_priority() {
+    // On Linux this is of the thread; elsewhere it would be of the whole process.
+    #[cfg(target_os = "linux")]
+    {
+        const NICE: i32 = 10;
+        #[allow(
+            unsafe_code,
+            reason = "a system call on three numbers; the safe wrapper is not in our build of rustix"
+        )]
+        let failed = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } != 0;
+        if failed {
+            tracing::debug!("a background thread keeps its priority: {}", std::io::Error::last_os_error());
+        }
+    }
+}
+
 /// Waits. Under Tokio's paused time it takes no time at all.
 pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;

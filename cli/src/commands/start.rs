@@ -5,6 +5,7 @@ use crate::output::one_line;
 use crate::telemetry;
 use anyhow::{Context, Result, anyhow};
 use shardforge_common::config::{Config, FILE_NAME};
+use shardforge_common::task;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -63,6 +64,7 @@ fn start(args: Args) -> Result<ExitCode> {
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("background")
+        .on_thread_start(task::lower_priority)
         .enable_all()
         .build()
         .context("cannot start threads")?;
