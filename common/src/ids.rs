@@ -91,6 +91,12 @@ uuid_id! {
     TxnId
 }
 
+uuid_id! {
+    /// One compute's hold on one branch, from opening it to closing it: never used again, so that what
+    /// was promised to a process that died is never taken for its successor's (S2).
+    ComputeId
+}
+
 /// A branch, with the tenant that owns it. Every request names both (I10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BranchRef {

@@ -26,4 +26,6 @@ pub mod task;
 pub mod wal;
 
 pub use error::{Error, ErrorKind, Result};
-pub use ids::{BranchId, BranchRef, Generation, GroupId, Lsn, NodeId, SlotRange, StorageId, TenantId, TxnId};
+pub use ids::{
+    BranchId, BranchRef, ComputeId, Generation, GroupId, Lsn, NodeId, SlotRange, StorageId, TenantId, TxnId,
+};

@@ -87,7 +87,8 @@ impl Compute {
         let (wal, pages) = (self.parts.wal.clone(), self.parts.pages.clone());
         let shards = info.shards.iter().map(|shard| shard.slots).collect();
         let config = BranchConfig { shards, ..self.parts.branch.clone() };
-        let branch = Branch::open(info.id, config, wal, pages, self.parts.disk.clone()).await?;
+        let (disk, clock) = (self.parts.disk.clone(), self.parts.clock.clone());
+        let branch = Branch::open(info.id, config, wal, pages, disk, clock).await?;
         bootstrap::ensure(&branch).await?;
         if !self.parts.password.is_empty() {
             roles::ensure_password(&branch, &self.parts.password, &self.parts.random).await?;

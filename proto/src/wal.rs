@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use shardforge_common::mutation::{Aspects, MutationList};
 use shardforge_common::wal::Record;
-use shardforge_common::{BranchId, BranchRef, Generation, Lsn, NodeId, Result, SlotRange, TxnId};
+use shardforge_common::{BranchId, BranchRef, ComputeId, Generation, Lsn, NodeId, Result, SlotRange, TxnId};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is called once with the answer. In one process the thread that applies the batch calls it;
 /// it must be short and must not block.
@@ -41,6 +42,8 @@ pub enum Check {
 pub struct CommitRequest {
     /// Where.
     pub branch: BranchRef,
+    /// Who sends it (S2).
+    pub sender: ComputeId,
     /// The transaction, the same over all its attempts (C1).
     pub txn: TxnId,
     /// 0 for the first attempt, raised by one with each resend.
@@ -203,6 +206,29 @@ pub struct BranchStatus {
     pub first_available: Lsn,
 }
 
+/// A compute asks for the sole-writer lease of a branch, or for more time under it (S2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// Where.
+    pub branch: BranchRef,
+    /// Who asks.
+    pub holder: ComputeId,
+    /// Whether the holder lives in the process of the safekeeper that is asked, and so dies with it. Every
+    /// transport over a network clears it.
+    pub in_process: bool,
+}
+
+/// A lease that was given, or prolonged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseGrant {
+    /// Everything that others committed is at or below this: the holder uses the lease once it has
+    /// applied it.
+    pub lsn: Lsn,
+    /// The lease lasts so long **from the moment at which the holder sent its request**, by a clock that
+    /// runs through suspend.
+    pub duration: Duration,
+}
+
 /// Health of a WAL group's member, for `status` and metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupStatus {
@@ -230,8 +256,18 @@ pub struct GroupStatus {
 /// A WAL group of safekeepers, as computes, pageservers and the control plane see it.
 #[async_trait]
 pub trait WalService: Send + Sync {
-    /// The newest committed LSN, confirmed with a quorum by a round begun after this call (S1).
-    fn snapshot(&self, branch: BranchRef, done: Completion<Result<Lsn>>);
+    /// The newest committed LSN, confirmed with a quorum by a round begun after this call (S1). `Retry`
+    /// while another compute than the sender holds the branch's lease (S2).
+    fn snapshot(&self, branch: BranchRef, sender: ComputeId, done: Completion<Result<Lsn>>);
+
+    /// Asks for the sole-writer lease, or for more of it (S2). While it lasts, nobody else gets a snapshot
+    /// or a commit, so the holder knows the newest LSN without asking. `None`: not now, since another
+    /// compute is at work on the branch, or because leases are turned off; a holder that hears it stops
+    /// using the lease and gives it back.
+    fn lease(&self, request: LeaseRequest, done: Completion<Result<Option<LeaseGrant>>>);
+
+    /// Gives the lease back. The holder has stopped using it before this call.
+    fn give_back(&self, branch: BranchRef, holder: ComputeId);
 
     /// Asks for a commit. `done` is called after the commit is durable at a quorum, and after every
     /// in-process feed subscriber that is up to date and has credit was given the record. One that is

@@ -8,7 +8,7 @@
 use shardforge_common::clock::SystemClock;
 use shardforge_common::disk::RealDisk;
 use shardforge_common::mutation::{Mutation, MutationListBuilder};
-use shardforge_common::{BranchId, BranchRef, GroupId, Lsn, NodeId, TenantId, random, task};
+use shardforge_common::{BranchId, BranchRef, ComputeId, GroupId, Lsn, NodeId, TenantId, random, task};
 use shardforge_proto::wal::{CommitOutcome, CommitRequest, WalService};
 use shardforge_safekeeper::{Safekeeper, SafekeeperConfig};
 use std::sync::Arc;
@@ -44,6 +44,7 @@ async fn main() {
                 }
                 let request = CommitRequest {
                     branch,
+                    sender: ComputeId::from_bytes([1; 16]),
                     txn: random::txn_id(),
                     attempt: 0,
                     base: Lsn(u64::MAX / 2),

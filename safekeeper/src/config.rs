@@ -31,6 +31,8 @@ pub struct SafekeeperConfig {
     /// The log is written and synced by a thread of its own, and not by the group's. In a group with
     /// other members it always is.
     pub own_log_thread: bool,
+    /// How long the sole-writer lease lasts after each renewal; `None`: there is none (S2).
+    pub lease: Option<Duration>,
     /// A staged transaction of which nothing was heard for so long is aborted (C6).
     pub staged_lease: Duration,
     /// Between two looks at what can be archived and trimmed.
@@ -58,6 +60,7 @@ impl SafekeeperConfig {
             core: CoreConfig { window_bytes: 64 << 20, max_batch_bytes: 4 << 20 },
             pipeline_depth: 1,
             own_log_thread: false,
+            lease: Some(Duration::from_secs(2)),
             staged_lease: Duration::from_secs(600),
             trim_interval: Duration::from_secs(1),
             trim_entries: 1024,

@@ -32,7 +32,7 @@
 //! # What it does not do
 //!
 //! It does not know SQL, pages or layers; it reads keys and tags of mutations, never values. Moving a
-//! branch between groups (seal), the sole-writer lease, pins and horizon, and NOTIFY have their record
+//! branch between groups (seal), pins and horizon, and NOTIFY have their record
 //! kinds in the format, and are refused until they are built.
 
 pub mod archive;
@@ -42,6 +42,7 @@ pub mod feed;
 pub mod group;
 mod history;
 mod housekeeping;
+pub mod lease;
 pub mod log;
 mod machine;
 pub mod raft;

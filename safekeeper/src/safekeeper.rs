@@ -3,9 +3,10 @@
 use crate::archive::{ArchiveIndex, ArchiveReader, Archiver, Reports, Trim};
 use crate::config::SafekeeperConfig;
 use crate::feed::{CatchUp, Hub};
-use crate::group::GroupState;
+use crate::group::{GroupState, Process};
 use crate::history::History;
 use crate::housekeeping::{self, Chore, Simple};
+use crate::lease::Leases;
 use crate::log::{Log, LogStats};
 use crate::machine::GroupMachine;
 use crate::raft::{
@@ -36,6 +37,8 @@ pub struct Safekeeper {
     pub(crate) history: Arc<History>,
     pub(crate) member: Arc<Member>,
     pub(crate) read_index: ReadIndex,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Log,
     pub(crate) reports: Arc<Mutex<Reports>>,
     raft_thread: RaftThread,
@@ -108,7 +111,10 @@ impl Safekeeper {
             opened.await.map_err(|e| Error::internal("opening the log panicked").with_source(e))??
         };
         let state = Arc::new(RwLock::new(GroupState::default()));
-        let sequencer = Arc::new(Sequencer::new(state.clone(), clock.clone(), config.pipeline_depth));
+        let process = Process { node: config.node, incarnation: random::thread().bytes16() };
+        let leases = Arc::new(Leases::new(config.lease, process));
+        let sequencer =
+            Arc::new(Sequencer::new(state.clone(), clock.clone(), leases.clone(), config.pipeline_depth));
         let hub = Arc::new(Hub::default());
         let machine: Arc<dyn Machine> =
             Arc::new(GroupMachine { state: state.clone(), hub: hub.clone(), sequencer: sequencer.clone() });
@@ -199,6 +205,8 @@ impl Safekeeper {
             history,
             member,
             read_index,
+            leases,
+            clock,
             log,
             reports,
             raft_thread,

@@ -3,29 +3,56 @@
 use crate::feed::Hub;
 use crate::history::find;
 use crate::safekeeper::Safekeeper;
-use crate::sequencer::Request;
+use crate::sequencer::{LeaseDone, Request, held_elsewhere};
 use async_trait::async_trait;
-use shardforge_common::{BranchRef, Error, Lsn, Result, TxnId};
+use shardforge_common::{BranchRef, ComputeId, Error, Lsn, Result, TxnId};
 use shardforge_proto::wal::{
     BranchStatus, CommitOutcome, CommitRequest, Completion, FeedRequest, FeedSink, FeedSubscription,
-    FragmentRequest, GroupStatus, IngestReport, TxnStatus, WalService,
+    FragmentRequest, GroupStatus, IngestReport, LeaseGrant, LeaseRequest, TxnStatus, WalService,
 };
 use std::sync::Arc;
 
 #[async_trait]
 impl WalService for Safekeeper {
-    fn snapshot(&self, branch: BranchRef, done: Completion<Result<Lsn>>) {
-        let leading = self.sequencer.leading_term().is_some();
-        if leading && self.read_index.confirms_itself() {
-            return done(find(&self.state.read(), branch).map(|branch| branch.committed));
-        }
-        if !leading {
+    fn snapshot(&self, branch: BranchRef, sender: ComputeId, done: Completion<Result<Lsn>>) {
+        if self.sequencer.leading_term().is_none() {
             return done(Err(Error::retry("this safekeeper does not lead the group")));
         }
-        let state = self.state.clone();
-        self.read_index.confirm(Box::new(move |confirmed| {
-            done(confirmed.and_then(|()| find(&state.read(), branch).map(|branch| branch.committed)));
-        }));
+        let (state, leases, clock) = (self.state.clone(), self.leases.clone(), self.clock.clone());
+        let answer = move || {
+            let committed = find(&state.read(), branch)?.committed;
+            // Looked at last: an LSN read before someone got the lease has nothing that its holder does not
+            // know of.
+            let admitted = leases.of(branch.branch).lock().admit(sender, clock.boottime());
+            admitted.map(|()| committed).map_err(held_elsewhere)
+        };
+        if self.read_index.confirms_itself() {
+            return done(answer());
+        }
+        self.read_index.confirm(Box::new(move |confirmed| done(confirmed.and_then(|()| answer()))));
+    }
+
+    fn lease(&self, request: LeaseRequest, done: Completion<Result<Option<LeaseGrant>>>) {
+        let LeaseRequest { branch, holder, in_process } = request;
+        let within = in_process.then(|| self.leases.process());
+        let done: LeaseDone = if self.read_index.confirms_itself() {
+            done
+        } else {
+            // The leader keeps everyone else out from now on; what it says counts once a quorum has
+            // confirmed, after this request came, that it still is the leader.
+            let read_index = self.read_index.clone();
+            Box::new(move |answer| match answer {
+                Ok(Some(grant)) => {
+                    read_index.confirm(Box::new(move |confirmed| done(confirmed.map(|()| Some(grant)))))
+                }
+                other => done(other),
+            })
+        };
+        self.sequencer.enqueue(Request::Lease { branch, holder, within, done });
+    }
+
+    fn give_back(&self, branch: BranchRef, holder: ComputeId) {
+        self.sequencer.enqueue(Request::GiveBack { branch, holder });
     }
 
     fn submit(&self, request: CommitRequest, done: Completion<CommitOutcome>) {

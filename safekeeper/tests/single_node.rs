@@ -5,11 +5,14 @@
 mod harness;
 
 use harness::*;
-use shardforge_common::disk::{FaultyDisk, RealDisk};
+use shardforge_common::disk::{Disk, FaultyDisk, RealDisk};
 use shardforge_common::mutation::MutationList;
 use shardforge_common::wal::RecordKind;
-use shardforge_common::{Generation, Lsn, SlotRange};
-use shardforge_proto::wal::{CommitOutcome, FragmentRequest, IngestReport, TxnStatus, WalService};
+use shardforge_common::{ComputeId, ErrorKind, Generation, Lsn, SlotRange};
+use shardforge_proto::wal::{
+    CommitOutcome, CommitRequest, FragmentRequest, IngestReport, LeaseGrant, LeaseRequest, TxnStatus,
+    WalService,
+};
 use shardforge_safekeeper::SafekeeperConfig;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -347,5 +350,62 @@ async fn a_full_disk_refuses_writes_and_takes_them_again_when_there_is_room() {
     let once: BTreeSet<_> = records.iter().map(|record| record.header.txn).collect();
     assert_eq!(once.len(), records.len(), "each took effect once");
     assert_eq!(keeper.group_status().await.unwrap().stopped, None);
+    keeper.shutdown().await;
+}
+
+async fn lease(
+    service: &dyn WalService,
+    holder: ComputeId,
+    in_process: bool,
+) -> shardforge_common::Result<Option<LeaseGrant>> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let request = LeaseRequest { branch: branch(), holder, in_process };
+    service.lease(request, Box::new(move |grant| drop(sender.send(grant))));
+    receiver.await.expect("every request is answered")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_outlives_a_restart_unless_its_holder_lived_in_the_process() {
+    for in_process in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(dir.path());
+        // Longer than the test takes: what is refused is refused, however slow the machine is.
+        config.lease = Some(Duration::from_secs(3600));
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let keeper = start(disk.clone(), config.clone()).await;
+        keeper.create_branch(branch()).await.unwrap();
+        let (a, b) = (compute(1), compute(2));
+        let grant = lease(&*keeper, a, in_process).await.unwrap().unwrap();
+        assert_eq!((grant.lsn, Some(grant.duration)), (Lsn::ZERO, config.lease));
+        let request = CommitRequest { sender: a, ..commit_request(1, Lsn::ZERO, put([1], b"v")) };
+        assert_eq!(lsn_of(&submit(&*keeper, request).await), Lsn(1));
+        assert_eq!(snapshot_for(&*keeper, a).await.unwrap(), Lsn(1));
+        assert_eq!(snapshot_for(&*keeper, b).await.unwrap_err().kind(), ErrorKind::Retry);
+        keeper.shutdown().await;
+
+        let keeper = start(disk.clone(), config.clone()).await;
+        let after = snapshot_for(&*keeper, b).await;
+        assert_eq!(after.is_ok(), in_process, "in process: {in_process}");
+        assert!(lease(&*keeper, a, in_process).await.unwrap().is_none(), "another compute is at work");
+        keeper.give_back(branch(), a);
+        let request = CommitRequest { sender: b, ..commit_request(2, Lsn(1), put([2], b"v")) };
+        assert_eq!(lsn_of(&submit(&*keeper, request).await), Lsn(2));
+        keeper.shutdown().await;
+
+        let keeper = start(disk, config).await;
+        assert_eq!(snapshot_for(&*keeper, b).await.unwrap(), Lsn(2), "it was given back");
+        keeper.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_can_be_turned_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.lease = None;
+    let keeper = start(Arc::new(RealDisk), config).await;
+    keeper.create_branch(branch()).await.unwrap();
+    assert!(lease(&*keeper, compute(1), true).await.unwrap().is_none());
+    assert_eq!(snapshot_for(&*keeper, compute(2)).await.unwrap(), Lsn::ZERO);
     keeper.shutdown().await;
 }

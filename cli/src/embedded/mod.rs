@@ -104,6 +104,8 @@ impl Embedded {
         let mut settings = SafekeeperConfig::single(safekeeper_node, main.group, folder.safekeeper.clone());
         settings.log.segment_bytes = config.safekeeper.segment_bytes.0;
         settings.log.cache_bytes = config.safekeeper.log_cache_bytes.0;
+        settings.lease =
+            (config.safekeeper.lease_ms > 0).then(|| Duration::from_millis(config.safekeeper.lease_ms));
         settings.core.window_bytes = usize::try_from(config.safekeeper.certifier_bytes.0)?;
         let safekeeper = Safekeeper::start(settings, disk.clone(), store.clone(), clock.clone())
             .await
@@ -263,6 +265,7 @@ fn branch_config(config: &Config, folder: &folder::DataFolder) -> Result<BranchC
         page_bytes: usize::try_from(config.pageserver.page_bytes.0)?,
         spill_bytes: usize::try_from(config.compute.transaction_bytes.0)?,
         spill_dir: folder.compute.clone(),
+        in_process: true,
         ..BranchConfig::default()
     })
 }

@@ -1,14 +1,18 @@
 //! An opened branch: what all its transactions in this compute share.
 
 use super::commit::InFlight;
+use super::lease::{self, Lease};
 use super::locks::LockTable;
 use super::{IsolationLevel, Txn, TxnOptions};
 use parking_lot::Mutex;
 use shardforge_cache::{BranchCache, CacheConfig};
+use shardforge_common::clock::Clock;
 use shardforge_common::disk::Disk;
 use shardforge_common::mutation::MutationList;
 use shardforge_common::wal::RecordKind;
-use shardforge_common::{BranchRef, Error, ErrorKind, Lsn, Result, SlotRange, TxnId, task};
+use shardforge_common::{
+    BranchRef, ComputeId, Error, ErrorKind, Lsn, Result, SlotRange, TxnId, random, task,
+};
 use shardforge_proto::page::PageService;
 use shardforge_proto::wal::{FeedBatch, FeedRequest, FeedSink, FeedSubscription, WalService};
 use std::collections::HashMap;
@@ -43,6 +47,8 @@ pub struct BranchConfig {
     pub fragment_bytes: usize,
     /// The branch's shards.
     pub shards: Vec<SlotRange>,
+    /// Whether the safekeeper that is asked lives in this process (S2).
+    pub in_process: bool,
 }
 
 impl Default for BranchConfig {
@@ -55,6 +61,7 @@ impl Default for BranchConfig {
             spill_dir: std::env::temp_dir().join(format!("shardforge-spill-{}", std::process::id())),
             fragment_bytes: 1 << 20,
             shards: vec![SlotRange::ALL],
+            in_process: false,
         }
     }
 }
@@ -62,6 +69,9 @@ impl Default for BranchConfig {
 /// A branch with its feed, cache and locks.
 pub struct Branch {
     pub(crate) id: BranchRef,
+    /// This hold on the branch, as the log's leader knows it.
+    pub(crate) me: ComputeId,
+    pub(crate) lease: Lease,
     pub(crate) config: BranchConfig,
     pub(crate) wal: Arc<dyn WalService>,
     pub(crate) cache: Arc<BranchCache>,
@@ -82,6 +92,7 @@ impl Branch {
         wal: Arc<dyn WalService>,
         pages: Arc<dyn PageService>,
         disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Arc<Branch>> {
         let status = wal.branch_status(id).await?;
         // What pageservers lack comes down the feed, so that no first read waits for them.
@@ -89,6 +100,8 @@ impl Branch {
         let limits = CacheConfig::sized(config.cache_bytes, config.recent_bytes, config.page_bytes);
         let branch = Arc::new(Branch {
             id,
+            me: ComputeId::from_bytes(random::thread().bytes16()),
+            lease: Lease::new(clock),
             cache: BranchCache::new(id, limits, pages, &config.shards, floor),
             config,
             wal,
@@ -101,6 +114,7 @@ impl Branch {
         });
         branch.clean_spills()?;
         branch.subscribe(floor.next())?;
+        task::spawn("branch lease", lease::keep(Arc::downgrade(&branch)));
         task::spawn("branch background", background(Arc::downgrade(&branch), branch.cache.clone()));
         Ok(branch)
     }
@@ -120,12 +134,27 @@ impl Branch {
         Txn::begin(self, TxnOptions { isolation, ..TxnOptions::default() })
     }
 
-    /// The newest committed LSN, confirmed by the log's leader (S1), and applied here.
+    /// The newest committed LSN, which is applied here, when it is known without asking: under the
+    /// sole-writer lease (S2).
+    pub fn leased_snapshot(&self) -> Option<Lsn> {
+        self.lease.snapshot(|| self.cache.applied())
+    }
+
+    /// The newest committed LSN, known by the lease (S2) or confirmed by the log's leader (S1), and applied
+    /// here.
     pub async fn snapshot(&self) -> Result<Lsn> {
+        if let Some(lsn) = self.leased_snapshot() {
+            return Ok(lsn);
+        }
+        self.confirmed_snapshot().await
+    }
+
+    /// The newest committed LSN, confirmed by the log's leader (S1), and applied here.
+    pub(crate) async fn confirmed_snapshot(&self) -> Result<Lsn> {
         let mut waited = Duration::ZERO;
         loop {
             let (answer, answered) = oneshot::channel();
-            self.wal.snapshot(self.id, Box::new(move |lsn| drop(answer.send(lsn))));
+            self.wal.snapshot(self.id, self.me, Box::new(move |lsn| drop(answer.send(lsn))));
             let refusal = match answered.await {
                 Ok(Ok(lsn)) => {
                     self.cache.wait_applied(lsn).await?;
@@ -153,6 +182,8 @@ impl Branch {
 
     /// Ends the feed. Whoever waits for it gets an error.
     pub fn close(&self) {
+        lease::give_back(self);
+        self.lease.wake();
         self.cache.close(Error::unavailable("the branch is closed here"));
         *self.subscription.lock() = None;
     }

@@ -316,6 +316,7 @@ async fn submit(
     loop {
         let request = CommitRequest {
             branch: branch.id,
+            sender: branch.me,
             txn: plan.txn,
             attempt,
             base,
@@ -388,7 +389,7 @@ async fn ask(plan: &CommitPlan<'_>, registration: &Registration, base: Lsn) -> R
             Ok(TxnStatus::LookInLog) => {
                 // Every record since before the first attempt comes through our own feed, and after
                 // a confirmed snapshot no earlier leader's proposal can still appear.
-                branch.snapshot().await?;
+                branch.confirmed_snapshot().await?;
                 return registration.applied().ok_or_else(|| refused(CommitOutcome::Aborted));
             }
             Err(error) if waited > PATIENCE => {

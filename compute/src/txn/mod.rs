@@ -30,6 +30,7 @@ mod buffer;
 mod checks;
 mod commit;
 mod error;
+mod lease;
 mod locks;
 mod need;
 mod reader;

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use shardforge_common::key::slot_of;
 use shardforge_common::mutation::{Mutation, MutationList, MutationListBuilder};
 use shardforge_common::wal::{Record, RecordHeader, RecordKind};
-use shardforge_common::{BranchRef, Error, Lsn, Result, SlotRange, TxnId};
+use shardforge_common::{BranchRef, ComputeId, Error, Lsn, Result, SlotRange, TxnId};
 use shardforge_proto::wal::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -164,8 +164,16 @@ impl Drop for Subscription {
 
 #[async_trait]
 impl WalService for FakeWal {
-    fn snapshot(&self, _: BranchRef, done: Completion<Result<Lsn>>) {
+    fn snapshot(&self, _: BranchRef, _: ComputeId, done: Completion<Result<Lsn>>) {
         done(Ok(self.last()));
+    }
+
+    fn lease(&self, _: LeaseRequest, _: Completion<Result<Option<LeaseGrant>>>) {
+        unreachable!("a pageserver does not commit")
+    }
+
+    fn give_back(&self, _: BranchRef, _: ComputeId) {
+        unreachable!("a pageserver does not commit")
     }
 
     fn submit(&self, _: CommitRequest, _: Completion<CommitOutcome>) {

@@ -378,7 +378,9 @@ async fn a_flipped_byte_in_the_store_is_an_error_that_names_the_object() {
         }
         std::fs::write(&victim, healthy).unwrap();
     }
-    assert!(seen >= 15, "only {seen} of 40 were noticed");
+    // All ten manifests, and layers among the thirty as far as the newest state is read from them, which
+    // depends on how far compaction came.
+    assert!(seen >= 12, "only {seen} of 40 were noticed");
     restart_and_read(&mut world, &model).await.unwrap();
     world.server.shutdown().await;
 }

@@ -1,6 +1,6 @@
 //! One branch in its group.
 
-use super::{OutcomeTable, RecordAt};
+use super::{LeaseState, OutcomeTable, RecordAt};
 use bytes::{BufMut, Bytes, BytesMut};
 use shardforge_common::{Error, Lsn, Result, TenantId, TxnId};
 use std::collections::{BTreeMap, VecDeque};
@@ -82,6 +82,8 @@ pub struct BranchState {
     /// every entry that has commits of the branch and may be in the log: were some left out, a purge
     /// could take the entry remembered and leave those that it stood for.
     pub positions: VecDeque<(Lsn, u64)>,
+    /// The sole-writer lease, while it was granted and not given back (S2).
+    pub lease: Option<LeaseState>,
 }
 
 impl BranchState {
@@ -95,6 +97,7 @@ impl BranchState {
             staged: BTreeMap::new(),
             large: BTreeMap::new(),
             positions: VecDeque::new(),
+            lease: None,
         }
     }
 

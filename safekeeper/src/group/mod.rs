@@ -23,12 +23,14 @@
 
 mod batch;
 mod branch;
+mod lease;
 mod outcomes;
 mod snapshot_format;
 mod state;
 
 pub use batch::{Batch, RecordAt};
 pub use branch::{BranchState, OpenBody, StagedTransaction};
+pub use lease::{LeaseBody, LeaseState, Process};
 pub use outcomes::{Outcome, OutcomeTable};
 pub use snapshot_format::{decode_state, encode_state};
 pub use state::{Applied, Effect, GroupState};

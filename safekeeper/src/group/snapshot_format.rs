@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! state       = applied index (8)  applied term (8)  branch count (4)  branch*
-//!               refused count (4)  [ log index (8) ]*
+//!               refused count (4)  [ log index (8) ]*  leases
 //! branch      = branch id (16)  tenant (16)  committed LSN (8)  time (8)
 //!               outcome floor (8)  outcome count (4)  outcome*
 //!               staged count (4)  staged*   large count (4)  large*   position count (4)  position*
@@ -10,13 +10,17 @@
 //!               [ LSN (8)  time (8) ]       when committed
 //! staged      = transaction (16)  places
 //! large       = LSN (8)  places
+//! leases      = count (4)  [ branch id (16)  body of a lease record (56) ]*
+//!               or nothing at all, when there are none
 //! places      = count (4)  [ log index (8)  number in the entry (4) ]*
 //! position    = LSN (8)  log index (8)
 //! ```
 //!
 //! All integers are little endian. The file around it carries version and checksum.
 
-use super::{BranchState, GroupState, OpenBody, Outcome, OutcomeTable, RecordAt, StagedTransaction};
+use super::{
+    BranchState, GroupState, LeaseBody, OpenBody, Outcome, OutcomeTable, RecordAt, StagedTransaction,
+};
 use bytes::{Buf, BufMut, BytesMut};
 use shardforge_common::{BranchId, Error, Lsn, Result, TenantId, TxnId};
 
@@ -64,6 +68,15 @@ pub fn encode_state(state: &GroupState) -> BytesMut {
     }
     out.put_u32_le(state.refused.len() as u32);
     state.refused.iter().for_each(|index| out.put_u64_le(*index));
+    let leases = state.branches.iter().filter_map(|(id, branch)| Some((id, branch.lease?)));
+    let leases: Vec<_> = leases.collect();
+    if !leases.is_empty() {
+        out.put_u32_le(leases.len() as u32);
+        for (id, lease) in leases {
+            out.put_slice(id.as_bytes());
+            out.put_slice(&LeaseBody::Granted(lease).encode());
+        }
+    }
     out
 }
 
@@ -117,6 +130,14 @@ pub fn decode_state(mut bytes: &[u8]) -> Result<GroupState> {
     }
     for _ in 0..take_u32(input)? {
         state.refused.insert(take_u64(input)?);
+    }
+    let leases = if input.is_empty() { 0 } else { take_u32(input)? };
+    for _ in 0..leases {
+        let id = BranchId::from_bytes(take_id(input)?);
+        match (state.branches.get_mut(&id), LeaseBody::decode(&take::<{ LeaseBody::LEN }>(input)?)?) {
+            (Some(branch), LeaseBody::Granted(lease)) => branch.lease = Some(lease),
+            _ => return Err(Error::corrupt(format!("a lease of branch {id}, which is not in this group"))),
+        }
     }
     if !input.is_empty() {
         return Err(Error::corrupt(format!("{} bytes after the group's state", input.len())));

@@ -1,6 +1,6 @@
 //! Applying the log.
 
-use super::{Batch, BranchState, OpenBody, Outcome, RecordAt};
+use super::{Batch, BranchState, LeaseBody, OpenBody, Outcome, RecordAt};
 use shardforge_common::wal::{Record, RecordKind};
 use shardforge_common::{BranchId, Lsn, TxnId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +54,11 @@ pub enum Effect {
         txn: TxnId,
         /// Whether it had already committed, in which case the record changed nothing.
         outcome: Outcome,
+    },
+    /// The sole-writer lease was granted or given back.
+    Leased {
+        /// Where.
+        branch: BranchId,
     },
     /// A branch came to the group, or was there.
     Opened {
@@ -156,6 +161,7 @@ impl GroupState {
                 *staged = 0;
                 Ok(())
             }
+            RecordKind::Lease => LeaseBody::decode(&record.body).map(|_| ()).map_err(|e| e.to_string()),
             other => Err(format!("records of kind {other:?} are not supported by this version")),
         }
     }
@@ -194,6 +200,16 @@ impl GroupState {
                     Outcome::Aborted
                 });
                 Effect::Aborted { branch: branch_id, txn, outcome }
+            }
+            RecordKind::Lease => {
+                let body = LeaseBody::decode(&record.body);
+                match body.expect("decoded when it was found to follow on") {
+                    LeaseBody::Granted(lease) => branch.lease = Some(lease),
+                    LeaseBody::GivenBack(holder) => {
+                        branch.lease = branch.lease.filter(|lease| lease.holder != holder);
+                    }
+                }
+                Effect::Leased { branch: branch_id }
             }
             other => unreachable!("{other:?} does not follow on"),
         }

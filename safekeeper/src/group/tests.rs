@@ -4,7 +4,8 @@ use super::*;
 use bytes::Bytes;
 use proptest::prelude::*;
 use shardforge_common::wal::{RecordHeader, RecordKind};
-use shardforge_common::{BranchId, ErrorKind, Lsn, TenantId, TxnId};
+use shardforge_common::{BranchId, ComputeId, ErrorKind, Lsn, NodeId, TenantId, TxnId};
+use std::time::Duration;
 
 fn branch(number: u8) -> BranchId {
     BranchId::from_bytes([number; 16])
@@ -64,7 +65,8 @@ fn a_batch_that_does_not_follow_on_changes_nothing() {
         (1, batch(1, &[commit(3, 3), header(RecordKind::Fragment, 0, 8, 1)]), "a fragment after none"),
         (1, batch(1, &[header(RecordKind::Commit, 3, 3, 2)]), "fragments that nobody staged"),
         (1, batch(1, &[RecordHeader { branch: branch(7), ..commit(1, 9) }]), "another group's branch"),
-        (1, batch(1, &[header(RecordKind::Lease, 0, 0, 0)]), "a kind that is not built"),
+        (1, batch(1, &[header(RecordKind::Horizon, 0, 0, 0)]), "a kind that is not built"),
+        (1, batch(1, &[header(RecordKind::Lease, 0, 0, 0)]), "a lease without a body"),
     ];
     for (index, (term, batch, what)) in (3..).zip(wrong) {
         assert!(matches!(state.apply(index, term, &batch), Applied::Refused(_)), "{what}");
@@ -196,4 +198,40 @@ fn golden_state() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/group/golden/state-v1.hex");
     let golden = include_str!("golden/state-v1.hex");
     assert_eq!(hex, golden.trim(), "the format of {path} changed: it needs a new version");
+}
+
+/// Version 1, for ever.
+#[test]
+fn golden_lease_record_body() {
+    let within = Process { node: NodeId(3), incarnation: [8; 16] };
+    let holder = ComputeId::from_bytes([7; 16]);
+    let lease = LeaseState { holder, duration: Duration::from_micros(258), within: Some(within) };
+    let golden =
+        [[1, 1, 0, 0, 0, 0, 0, 0], [7; 8], [7; 8], [2, 1, 0, 0, 0, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0, 0]];
+    let golden = [&golden.concat()[..], &[8; 16]].concat();
+    assert_eq!(LeaseBody::Granted(lease).encode(), golden);
+    assert_eq!(LeaseBody::decode(&golden).unwrap(), LeaseBody::Granted(lease));
+    let back = LeaseBody::GivenBack(holder);
+    assert_eq!(LeaseBody::decode(&back.encode()).unwrap(), back);
+    for at in 0..8 {
+        let mut other = golden.clone();
+        other[at] = 2;
+        assert_eq!(LeaseBody::decode(&other).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+}
+
+#[test]
+fn a_lease_is_kept_through_a_snapshot_until_its_holder_gives_it_back() {
+    let mut state = opened();
+    let (a, b) = (ComputeId::from_bytes([7; 16]), ComputeId::from_bytes([8; 16]));
+    let lease = LeaseState { holder: a, duration: Duration::from_secs(2), within: None };
+    let record = |body: LeaseBody| Batch::build(1, &[(header(RecordKind::Lease, 0, 0, 0), body.encode())]);
+    let leased = |state: &GroupState| state.branches.values().next().unwrap().lease;
+    assert!(matches!(state.apply(2, 1, &record(LeaseBody::Granted(lease))), Applied::Done(_)));
+    state = decode_state(&encode_state(&state)).unwrap();
+    assert_eq!(leased(&state), Some(lease));
+    state.apply(3, 1, &record(LeaseBody::GivenBack(b)));
+    assert_eq!(leased(&state), Some(lease), "not the holder");
+    state.apply(4, 1, &record(LeaseBody::GivenBack(a)));
+    assert_eq!(leased(&state), None);
 }

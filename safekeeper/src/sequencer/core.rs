@@ -1,9 +1,12 @@
 //! The pure core of the sequencer: requests in, one batch and answers out.
 
+use super::leases;
 use super::pending::{PendingSet, Waiter};
+use super::requests::LeaseDone;
 use super::{Answer, Request};
 use crate::certifier::{Certifier, Verdict, WriteSet};
 use crate::group::{Batch, BranchState, Effect, GroupState, OpenBody, Outcome};
+use crate::lease::Leases;
 use bytes::Bytes;
 use shardforge_common::key::{MAX_KEY_LEN, slot_of};
 use shardforge_common::mutation::MutationList;
@@ -31,6 +34,8 @@ pub(super) struct Tail {
     pub(super) applied: Lsn,
     pending: PendingSet,
     pub(super) staged: BTreeMap<TxnId, StagedTail>,
+    /// Those who were promised the lease as soon as its record is applied.
+    pub(super) leasing: Vec<LeaseDone>,
 }
 
 pub(super) struct StagedTail {
@@ -47,22 +52,23 @@ impl Tail {
             applied: branch.committed,
             pending: PendingSet::default(),
             staged: BTreeMap::new(),
+            leasing: Vec::new(),
         }
     }
 }
 
 /// The moment of a run: wall clock in microseconds, and time since boot.
-type Now = (i64, Duration);
+pub(super) type Now = (i64, Duration);
 
 /// The batch that a run builds.
 #[derive(Default)]
-struct Draft {
+pub(super) struct Draft {
     records: Vec<(RecordHeader, Bytes)>,
     bytes: usize,
 }
 
 impl Draft {
-    fn push(&mut self, header: RecordHeader, body: Bytes) {
+    pub(super) fn push(&mut self, header: RecordHeader, body: Bytes) {
         self.bytes += HEADER_LEN + body.len();
         self.records.push((header, body));
     }
@@ -109,6 +115,7 @@ impl SequencerCore {
         &mut self,
         now: Now,
         state: &GroupState,
+        leases: &Leases,
         requests: &mut VecDeque<Request>,
         answers: &mut Vec<Answer>,
     ) -> Option<Batch> {
@@ -116,11 +123,24 @@ impl SequencerCore {
         while draft.bytes < self.config.max_batch_bytes {
             let Some(request) = requests.pop_front() else { break };
             match request {
-                Request::Commit(request, done) => self.commit(now, state, request, done, &mut draft, answers),
+                Request::Commit(request, done) => {
+                    let lease = leases.of(request.branch.branch);
+                    let admitted = lease.lock().admit(request.sender, now.1);
+                    match admitted {
+                        Ok(()) => self.commit(now, state, request, done, &mut draft, answers),
+                        Err(left) => answers.push(Answer::Commit(done, leases::refusal(left))),
+                    }
+                }
                 Request::Stage(request, done) => self.stage(now, state, request, done, &mut draft, answers),
                 Request::Abandon { branch, txn } => self.abandon(now, branch, txn, &mut draft),
                 Request::Outcome { branch, txn, base, done } => {
                     self.outcome(now, state, (branch, txn, base), done, &mut draft, answers);
+                }
+                Request::Lease { branch, holder, within, done } => {
+                    self.lease(now, leases, (branch, holder, within), done, &mut draft, answers);
+                }
+                Request::GiveBack { branch, holder } => {
+                    self.give_back(now, leases, branch, holder, &mut draft)
                 }
                 Request::Open { branch, done } => self.open(now, branch, done, &mut draft, answers),
             }
@@ -134,7 +154,7 @@ impl SequencerCore {
         Some(Batch::build(self.term, &draft.records))
     }
 
-    fn tail(&mut self, branch: BranchRef) -> Result<&mut Tail, String> {
+    pub(super) fn tail(&mut self, branch: BranchRef) -> Result<&mut Tail, String> {
         match self.tails.get_mut(&branch.branch) {
             Some(tail) if tail.tenant == branch.tenant => Ok(tail),
             // The same words for another tenant's branch: it is none of the asker's business (I10).
@@ -387,6 +407,10 @@ impl SequencerCore {
                     let Some(tail) = self.tails.get_mut(branch) else { continue };
                     tail.pending.resolve_fragment(*txn, *fragment, &STAGED, answers);
                 }
+                Effect::Leased { branch } => {
+                    let Some(tail) = self.tails.get_mut(branch) else { continue };
+                    leases::resolve(tail, state.branches[branch].lease, answers);
+                }
                 Effect::Opened { branch } => {
                     let opened = &state.branches[branch];
                     self.tails
@@ -403,6 +427,8 @@ impl SequencerCore {
     pub fn abandon_all(&mut self, reason: &str, answers: &mut Vec<Answer>) {
         for tail in self.tails.values_mut() {
             tail.pending.abandon(reason, answers);
+            let leasing = tail.leasing.drain(..);
+            answers.extend(leasing.map(|done| Answer::Lease(done, Err(Error::retry(reason)))));
         }
         let opening = self.opening.drain().flat_map(|(_, waiters)| waiters);
         answers.extend(opening.map(|done| Answer::Open(done, Err(Error::retry(reason)))));
@@ -461,7 +487,7 @@ fn too_long(body: &Bytes) -> Option<String> {
 
 impl Tail {
     /// The time of the next record: never before the last one's (H2).
-    fn tick(&mut self, now: Now) -> i64 {
+    pub(super) fn tick(&mut self, now: Now) -> i64 {
         self.time_micros = self.time_micros.max(now.0);
         self.time_micros
     }

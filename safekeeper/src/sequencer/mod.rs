@@ -26,15 +26,19 @@
 //! 4. When it has been applied, [`Sequencer::on_applied`] answers all who waited for its records.
 
 mod core;
+mod leases;
 mod pending;
 mod rebuild;
 mod requests;
 
 pub use self::core::{CoreConfig, SequencerCore};
+pub(crate) use leases::held_elsewhere;
 pub use rebuild::Rebuild;
+pub(crate) use requests::LeaseDone;
 pub use requests::{Answer, Request};
 
 use crate::group::{Applied, Batch, GroupState};
+use crate::lease::Leases;
 use parking_lot::{Mutex, RwLock};
 use shardforge_common::clock::Clock;
 use std::collections::VecDeque;
@@ -62,6 +66,7 @@ pub struct Sequencer {
     role: Mutex<Role>,
     state: Arc<RwLock<GroupState>>,
     clock: Arc<dyn Clock>,
+    leases: Arc<Leases>,
     proposer: OnceLock<Arc<dyn Proposer>>,
     /// How many entries may be in flight.
     depth: usize,
@@ -73,7 +78,12 @@ pub struct Sequencer {
 
 impl Sequencer {
     /// A sequencer that leads nothing yet.
-    pub fn new(state: Arc<RwLock<GroupState>>, clock: Arc<dyn Clock>, depth: usize) -> Self {
+    pub fn new(
+        state: Arc<RwLock<GroupState>>,
+        clock: Arc<dyn Clock>,
+        leases: Arc<Leases>,
+        depth: usize,
+    ) -> Self {
         let role = Mutex::new(Role::Idle("the group has no leader yet".into()));
         let depth = depth.max(1);
         let leading = AtomicU64::new(0);
@@ -82,6 +92,7 @@ impl Sequencer {
             role,
             state,
             clock,
+            leases,
             proposer: OnceLock::new(),
             depth,
             leading,
@@ -122,7 +133,7 @@ impl Sequencer {
                         break;
                     }
                     let now = (self.clock.wall_micros(), self.clock.boottime());
-                    let batch = core.run(now, &self.state.read(), &mut waiting, &mut answers);
+                    let batch = core.run(now, &self.state.read(), &self.leases, &mut waiting, &mut answers);
                     self.put_back(waiting);
                     if let Some(batch) = batch {
                         self.proposer.get().expect("connected before the first leadership").propose(batch);
@@ -150,6 +161,7 @@ impl Sequencer {
     pub fn lead(&self, core: SequencerCore) {
         {
             let mut role = self.role.lock();
+            self.leases.begin(&self.state.read(), self.clock.boottime());
             self.leading.store(core.term(), Ordering::Release);
             *role = Role::Leading(Box::new(core));
         }
@@ -228,5 +240,7 @@ impl Sequencer {
     }
 }
 
+#[cfg(test)]
+mod lease_tests;
 #[cfg(test)]
 mod tests;

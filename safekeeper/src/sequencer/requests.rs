@@ -1,7 +1,13 @@
 //! What the sequencer is asked, and how it answers.
 
-use shardforge_common::{BranchRef, Error, Lsn, Result, TxnId};
-use shardforge_proto::wal::{CommitOutcome, CommitRequest, Completion, FragmentRequest, TxnStatus};
+use crate::group::Process;
+use shardforge_common::{BranchRef, ComputeId, Error, Lsn, Result, TxnId};
+use shardforge_proto::wal::{
+    CommitOutcome, CommitRequest, Completion, FragmentRequest, LeaseGrant, TxnStatus,
+};
+
+/// Takes the answer to a wish for the lease.
+pub(crate) type LeaseDone = Completion<Result<Option<LeaseGrant>>>;
 
 /// A request with the completion that takes its answer.
 pub enum Request {
@@ -34,6 +40,24 @@ pub enum Request {
         /// Takes the answer.
         done: Completion<Result<()>>,
     },
+    /// A compute wants the sole-writer lease, or more of it.
+    Lease {
+        /// Where.
+        branch: BranchRef,
+        /// Who.
+        holder: ComputeId,
+        /// The process of ours that it lives in.
+        within: Option<Process>,
+        /// Takes the answer.
+        done: LeaseDone,
+    },
+    /// A compute gives it back.
+    GiveBack {
+        /// Where.
+        branch: BranchRef,
+        /// Who.
+        holder: ComputeId,
+    },
 }
 
 impl Request {
@@ -42,7 +66,8 @@ impl Request {
         let retry = || CommitOutcome::Retry { reason: reason.to_string() };
         match self {
             Request::Commit(_, done) | Request::Stage(_, done) => Answer::Commit(done, retry()),
-            Request::Abandon { .. } => Answer::None,
+            Request::Abandon { .. } | Request::GiveBack { .. } => Answer::None,
+            Request::Lease { done, .. } => Answer::Lease(done, Err(Error::retry(reason))),
             Request::Outcome { done, .. } => Answer::Status(done, Err(Error::retry(reason))),
             Request::Open { done, .. } => Answer::Open(done, Err(Error::retry(reason))),
         }
@@ -57,6 +82,8 @@ pub enum Answer {
     Status(Completion<Result<TxnStatus>>, Result<TxnStatus>),
     /// To the wish for a branch.
     Open(Completion<Result<()>>, Result<()>),
+    /// To a wish for the lease.
+    Lease(LeaseDone, Result<Option<LeaseGrant>>),
     /// Nobody asked.
     None,
 }
@@ -68,6 +95,7 @@ impl Answer {
             Answer::Commit(done, outcome) => done(outcome),
             Answer::Status(done, status) => done(status),
             Answer::Open(done, result) => done(result),
+            Answer::Lease(done, result) => done(result),
             Answer::None => {}
         }
     }

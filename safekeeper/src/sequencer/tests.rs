@@ -1,15 +1,15 @@
 //! The shell with a log that a test applies by hand: nothing here needs Raft, or Tokio.
 
 use super::*;
-use crate::group::OpenBody;
+use crate::group::{OpenBody, Process};
 use bytes::Bytes;
 use shardforge_common::clock::ManualClock;
 use shardforge_common::mutation::{Aspects, Mutation, MutationList, MutationListBuilder};
-use shardforge_common::{BranchId, BranchRef, Lsn, TenantId, TxnId};
-use shardforge_proto::wal::{Check, CommitOutcome, CommitRequest, FragmentRequest};
+use shardforge_common::{BranchId, BranchRef, ComputeId, Lsn, NodeId, Result, TenantId, TxnId};
+use shardforge_proto::wal::{Check, CommitOutcome, CommitRequest, FragmentRequest, LeaseGrant};
 use std::time::Duration;
 
-fn branch() -> BranchRef {
+pub(super) fn branch() -> BranchRef {
     BranchRef { tenant: TenantId::from_bytes([1; 16]), branch: BranchId::from_bytes([2; 16]) }
 }
 
@@ -17,7 +17,11 @@ fn txn(number: u8) -> TxnId {
     TxnId::from_bytes([number; 16])
 }
 
-fn put(key: u8) -> MutationList {
+pub(super) fn compute(number: u8) -> ComputeId {
+    ComputeId::from_bytes([number; 16])
+}
+
+pub(super) fn put(key: u8) -> MutationList {
     let mut list = MutationListBuilder::new();
     list.push(Mutation::Put { key: &[0, 0, 0, 0, 0, 0, 0, 1, 0x11, key], value: b"v" });
     list.finish()
@@ -30,7 +34,7 @@ fn check(key: u8, read_at: u64) -> Check {
 
 /// Keeps what is proposed until the test applies it.
 #[derive(Default)]
-struct HeldLog(Mutex<VecDeque<Batch>>);
+pub(super) struct HeldLog(pub(super) Mutex<VecDeque<Batch>>);
 
 impl Proposer for HeldLog {
     fn propose(&self, batch: Batch) {
@@ -38,22 +42,27 @@ impl Proposer for HeldLog {
     }
 }
 
-struct Bench {
-    sequencer: Sequencer,
-    state: Arc<RwLock<GroupState>>,
-    clock: ManualClock,
-    log: Arc<HeldLog>,
+pub(super) struct Bench {
+    pub(super) sequencer: Sequencer,
+    pub(super) state: Arc<RwLock<GroupState>>,
+    pub(super) clock: ManualClock,
+    pub(super) log: Arc<HeldLog>,
     answers: Arc<Mutex<Vec<(u8, CommitOutcome)>>>,
     next_index: u64,
 }
 
-const CONFIG: CoreConfig = CoreConfig { window_bytes: 1 << 20, max_batch_bytes: 1 << 20 };
+pub(super) type LeaseAnswer = Result<Option<LeaseGrant>>;
+
+pub(super) const LEASE: Duration = Duration::from_secs(2);
+pub(super) const CONFIG: CoreConfig = CoreConfig { window_bytes: 1 << 20, max_batch_bytes: 1 << 20 };
 
 impl Bench {
-    fn new(depth: usize) -> Self {
+    pub(super) fn new(depth: usize) -> Self {
         let state = Arc::new(RwLock::new(GroupState::default()));
         let clock = ManualClock::new(1_000);
-        let sequencer = Sequencer::new(state.clone(), Arc::new(clock.clone()), depth);
+        let process = Process { node: NodeId(1), incarnation: [1; 16] };
+        let leases = Arc::new(Leases::new(Some(LEASE), process));
+        let sequencer = Sequencer::new(state.clone(), Arc::new(clock.clone()), leases, depth);
         let log = Arc::new(HeldLog::default());
         sequencer.connect(log.clone());
         let mut bench = Bench { sequencer, state, clock, log, answers: Arc::default(), next_index: 1 };
@@ -63,7 +72,7 @@ impl Bench {
         bench
     }
 
-    fn lead(&self, term: u64, config: CoreConfig) {
+    pub(super) fn lead(&self, term: u64, config: CoreConfig) {
         let state = self.state.read().clone();
         let core =
             Rebuild::new(term, config).finish(&state, self.clock.boottime(), |_, _| Ok(put(9))).unwrap();
@@ -71,10 +80,22 @@ impl Bench {
     }
 
     fn submit(&self, number: u8, attempt: u32, checks: Vec<Check>, mutations: MutationList) {
+        self.submit_from(compute(0), number, attempt, checks, mutations);
+    }
+
+    pub(super) fn submit_from(
+        &self,
+        sender: ComputeId,
+        number: u8,
+        attempt: u32,
+        checks: Vec<Check>,
+        mutations: MutationList,
+    ) {
         let answers = self.answers.clone();
         let base = Lsn::ZERO;
         let request = CommitRequest {
             branch: branch(),
+            sender,
             txn: txn(number),
             attempt,
             base,
@@ -86,8 +107,17 @@ impl Bench {
         self.sequencer.enqueue(Request::Commit(request, done));
     }
 
+    /// A compute asks for the lease; what it hears is there once its record is applied.
+    pub(super) fn lease(&self, holder: ComputeId) -> Arc<Mutex<Option<LeaseAnswer>>> {
+        let answer = Arc::<Mutex<Option<LeaseAnswer>>>::default();
+        let given = answer.clone();
+        let done = Box::new(move |grant| *given.lock() = Some(grant));
+        self.sequencer.enqueue(Request::Lease { branch: branch(), holder, within: None, done });
+        answer
+    }
+
     /// Applies the oldest batch that was proposed, as of a term; gives the number of its records.
-    fn apply(&mut self) -> Option<usize> {
+    pub(super) fn apply(&mut self) -> Option<usize> {
         let batch = self.log.0.lock().pop_front()?;
         let applied = self.state.write().apply(self.next_index, batch.term, &batch);
         self.next_index += 1;
@@ -95,15 +125,15 @@ impl Bench {
         Some(batch.records.len())
     }
 
-    fn apply_all(&mut self) {
+    pub(super) fn apply_all(&mut self) {
         while self.apply().is_some() {}
     }
 
-    fn answers(&self) -> Vec<(u8, CommitOutcome)> {
+    pub(super) fn answers(&self) -> Vec<(u8, CommitOutcome)> {
         std::mem::take(&mut *self.answers.lock())
     }
 
-    fn committed(&self) -> Vec<(u8, u64)> {
+    pub(super) fn committed(&self) -> Vec<(u8, u64)> {
         let lsn = |outcome| match outcome {
             CommitOutcome::Committed { lsn, .. } => lsn.0,
             other => panic!("{other:?}"),
@@ -282,6 +312,7 @@ fn what_can_never_be_taken_is_said_to_be_invalid() {
     let answers = bench.answers.clone();
     let request = CommitRequest {
         branch: other,
+        sender: compute(0),
         txn: txn(9),
         attempt: 0,
         base: Lsn::ZERO,

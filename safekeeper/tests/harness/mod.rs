@@ -8,7 +8,9 @@ use shardforge_common::clock::SystemClock;
 use shardforge_common::disk::Disk;
 use shardforge_common::mutation::{Aspects, Mutation, MutationList, MutationListBuilder};
 use shardforge_common::wal::Record;
-use shardforge_common::{BranchId, BranchRef, Error, GroupId, Lsn, NodeId, SlotRange, TenantId, TxnId};
+use shardforge_common::{
+    BranchId, BranchRef, ComputeId, Error, GroupId, Lsn, NodeId, SlotRange, TenantId, TxnId,
+};
 use shardforge_proto::wal::{
     Check, CommitOutcome, CommitRequest, FeedBatch, FeedRequest, FeedSink, FeedSubscription, FragmentRequest,
     WalService,
@@ -48,6 +50,7 @@ pub fn put(keys: impl IntoIterator<Item = u64>, value: &[u8]) -> MutationList {
 pub fn commit_request(number: u64, base: Lsn, mutations: MutationList) -> CommitRequest {
     CommitRequest {
         branch: branch(),
+        sender: compute(0),
         txn: txn(number),
         attempt: 0,
         base,
@@ -59,6 +62,11 @@ pub fn commit_request(number: u64, base: Lsn, mutations: MutationList) -> Commit
 
 pub fn check(number: u64, read_at: Lsn) -> Check {
     Check::Key { key: key(number), aspects: Aspects::ALL, read_at }
+}
+
+/// The nth compute.
+pub fn compute(number: u8) -> ComputeId {
+    ComputeId::from_bytes([number; 16])
 }
 
 pub async fn submit(service: &dyn WalService, request: CommitRequest) -> CommitOutcome {
@@ -74,8 +82,12 @@ pub async fn stage(service: &dyn WalService, request: FragmentRequest) -> Commit
 }
 
 pub async fn snapshot(service: &dyn WalService) -> shardforge_common::Result<Lsn> {
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    service.snapshot(branch(), Box::new(move |lsn| drop(sender.send(lsn))));
+    snapshot_for(service, compute(0)).await
+}
+
+pub async fn snapshot_for(service: &dyn WalService, sender: ComputeId) -> shardforge_common::Result<Lsn> {
+    let (sender_of_answer, receiver) = tokio::sync::oneshot::channel();
+    service.snapshot(branch(), sender, Box::new(move |lsn| drop(sender_of_answer.send(lsn))));
     receiver.await.expect("every request is answered")
 }
 

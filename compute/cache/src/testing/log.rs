@@ -6,14 +6,16 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use shardforge_common::mutation::{Aspects, MutationList};
 use shardforge_common::wal::{MAX_BODY_LEN, Record, RecordHeader, RecordKind};
-use shardforge_common::{BranchRef, Error, GroupId, Lsn, NodeId, Result, TxnId};
+use shardforge_common::{BranchRef, ComputeId, Error, GroupId, Lsn, NodeId, Result, TxnId};
 use shardforge_proto::wal::{
     BranchStatus, Check, CommitOutcome, CommitRequest, Completion, FeedBatch, FeedRequest, FeedSink,
-    FeedSubscription, FragmentRequest, GroupStatus, IngestReport, TxnStatus, WalService,
+    FeedSubscription, FragmentRequest, GroupStatus, IngestReport, LeaseGrant, LeaseRequest, TxnStatus,
+    WalService,
 };
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A WAL group in memory that serves one branch.
 pub struct MemoryWal {
@@ -37,6 +39,11 @@ struct State {
     refuse: u32,
     submits: u64,
     stages: u64,
+    /// What whoever asks is given. Nobody is kept out for it: a test has one compute, or wants none.
+    lease: Option<Duration>,
+    snapshots: u64,
+    lease_requests: u64,
+    given_back: u64,
 }
 
 impl MemoryWal {
@@ -88,6 +95,17 @@ impl MemoryWal {
     /// The next commits are answered with *retry*.
     pub fn refuse(&self, count: u32) {
         self.state.lock().refuse = count;
+    }
+
+    /// From now on whoever asks gets a lease of this length, or none does.
+    pub fn set_lease(&self, lease: Option<Duration>) {
+        self.state.lock().lease = lease;
+    }
+
+    /// How often `snapshot`, `lease` and `give_back` were called.
+    pub fn lease_calls(&self) -> (u64, u64, u64) {
+        let state = self.state.lock();
+        (state.snapshots, state.lease_requests, state.given_back)
     }
 
     /// How often `submit` and `stage` were called.
@@ -228,8 +246,26 @@ impl Drop for Subscription {
 
 #[async_trait]
 impl WalService for MemoryWal {
-    fn snapshot(&self, _: BranchRef, done: Completion<Result<Lsn>>) {
-        done(Ok(self.committed()));
+    fn snapshot(&self, _: BranchRef, _: ComputeId, done: Completion<Result<Lsn>>) {
+        let lsn = {
+            let mut state = self.state.lock();
+            state.snapshots += 1;
+            state.last
+        };
+        done(Ok(lsn));
+    }
+
+    fn lease(&self, _: LeaseRequest, done: Completion<Result<Option<LeaseGrant>>>) {
+        let grant = {
+            let mut state = self.state.lock();
+            state.lease_requests += 1;
+            state.lease.map(|duration| LeaseGrant { lsn: state.last, duration })
+        };
+        done(Ok(grant));
+    }
+
+    fn give_back(&self, _: BranchRef, _: ComputeId) {
+        self.state.lock().given_back += 1;
     }
 
     fn submit(&self, request: CommitRequest, done: Completion<CommitOutcome>) {

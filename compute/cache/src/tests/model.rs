@@ -150,6 +150,7 @@ impl Harness {
                 self.cache.expect_created(txn, vec![StorageId(self.storages)]);
                 let request = shardforge_proto::wal::CommitRequest {
                     branch: self.wal.branch(),
+                    sender: shardforge_common::ComputeId::from_bytes([0; 16]),
                     txn,
                     attempt: 0,
                     base: self.cache.applied(),

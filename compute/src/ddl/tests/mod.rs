@@ -13,6 +13,7 @@ use crate::sql::bound::{AlterTableAction, CreateTable, Ddl, NewColumn, NewUnique
 use crate::txn::{Branch, BranchConfig, Checked, IsolationLevel, Txn, Visibility};
 use bytes::Bytes;
 use shardforge_cache::testing::{MemoryWal, ModelPages, test_services};
+use shardforge_common::clock::SystemClock;
 use shardforge_common::disk::RealDisk;
 use shardforge_common::{BranchRef, StorageId};
 use shardforge_types::{Oid, PgType, SqlState};
@@ -56,7 +57,14 @@ impl World {
             spill_dir: self.spill.path().join(name),
             ..BranchConfig::default()
         };
-        let branch = Branch::open(self.id, config, self.wal.clone(), self.pages.clone(), Arc::new(RealDisk));
+        let branch = Branch::open(
+            self.id,
+            config,
+            self.wal.clone(),
+            self.pages.clone(),
+            Arc::new(RealDisk),
+            Arc::new(SystemClock),
+        );
         let branch = branch.await.unwrap();
         bootstrap::ensure(&branch).await.unwrap();
         Compute { ids: IdAllocator::new(branch.clone()), branch, cache: CatalogCache::new() }

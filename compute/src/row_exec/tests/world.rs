@@ -11,6 +11,7 @@ use crate::sql::{BindContext, bind, parse};
 use crate::txn::{Branch, BranchConfig, IsolationLevel, LockWait, Need, Txn};
 use crate::{SqlError, SqlResult};
 use shardforge_cache::testing::test_services;
+use shardforge_common::clock::SystemClock;
 use shardforge_common::disk::RealDisk;
 use shardforge_types::{Datum, PgType, Settings};
 use std::collections::BTreeMap;
@@ -69,7 +70,8 @@ impl World {
             spill_dir: spill.path().join("spill"),
             ..BranchConfig::default()
         };
-        let branch = Branch::open(id, config, wal, pages, Arc::new(RealDisk)).await.unwrap();
+        let branch =
+            Branch::open(id, config, wal, pages, Arc::new(RealDisk), Arc::new(SystemClock)).await.unwrap();
         bootstrap::ensure(&branch).await.unwrap();
         let ids = IdAllocator::new(branch.clone());
         let context = EvalContext::detached(0);

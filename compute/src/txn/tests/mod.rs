@@ -2,11 +2,13 @@
 //! a script cannot say.
 
 mod cases;
+mod lease;
 mod script;
 
 use super::{Branch, BranchConfig};
 use bytes::Bytes;
 use shardforge_cache::testing::{MemoryWal, ModelPages, test_services};
+use shardforge_common::clock::SystemClock;
 use shardforge_common::disk::RealDisk;
 use shardforge_common::{BranchRef, StorageId, key};
 use std::sync::Arc;
@@ -38,7 +40,14 @@ impl World {
         let (id, wal, pages) = test_services(7);
         let spill = tempfile::tempdir().unwrap();
         let open = |name: &str| {
-            Branch::open(id, small(spill.path(), name), wal.clone(), pages.clone(), Arc::new(RealDisk))
+            Branch::open(
+                id,
+                small(spill.path(), name),
+                wal.clone(),
+                pages.clone(),
+                Arc::new(RealDisk),
+                Arc::new(SystemClock),
+            )
         };
         let (a, b) = (open("a").await.unwrap(), open("b").await.unwrap());
         World { id, wal, pages, a, b, _spill: spill }
