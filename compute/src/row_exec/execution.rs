@@ -2,7 +2,7 @@
 
 use super::query::State;
 use super::statement::{PlanKind, RowPlan};
-use super::stop::Step;
+use super::stop::{Step, Stop};
 use super::storage::RowIds;
 use super::write::delete::DeleteState;
 use super::write::insert::InsertState;
@@ -115,7 +115,14 @@ impl Execution {
         let plan = self.plan.clone();
         loop {
             let (written, returns) = match (&mut self.running, &plan.kind) {
-                (Running::Query(state), PlanKind::Query(node)) => (state.next(node, env, row)?, true),
+                (Running::Query(state), PlanKind::Query(node)) => match state.next(node, env, &[], row) {
+                    // Whoever asked may have sent the first rows on: now it is finished here.
+                    Err(Stop::TooLarge) if self.affected > 0 => {
+                        state.lift_budget();
+                        continue;
+                    }
+                    next => (next?, true),
+                },
                 (Running::Insert(insert), PlanKind::Insert(plan)) => {
                     let (source, state) = &mut **insert;
                     match state.next(plan, source, env, row)? {
@@ -161,18 +168,15 @@ impl Execution {
         }
     }
 
-    /// Before the first step of a write: the definition it was planned with must still hold at COMMIT.
+    /// Before the first step of what writes or locks rows: the definition it was planned with must still hold at
+    /// COMMIT.
     fn start(&mut self, env: &mut ExecEnv<'_>) {
         if std::mem::replace(&mut self.started, true) {
             return;
         }
-        let table = match &self.plan.kind {
-            PlanKind::Query(_) => return,
-            PlanKind::Insert(plan) => plan.codec.table(),
-            PlanKind::Update(plan) => plan.change.codec.table(),
-            PlanKind::Delete(plan) => plan.codec.table(),
-        };
-        check_table_version(env.txn, env.context.session.database_oid, table.oid);
+        for table in &self.plan.changed_tables {
+            check_table_version(env.txn, env.context.session.database_oid, *table);
+        }
     }
 }
 

@@ -24,6 +24,7 @@
 
 mod access;
 mod execution;
+mod explain;
 pub mod expr;
 mod ops;
 mod plan;
@@ -36,6 +37,7 @@ mod tests;
 mod write;
 
 pub use execution::{ExecEnv, Execution};
+pub use plan::Executor;
 pub use statement::{RowPlan, plan_row};
 pub use stop::{Step, Stop};
 pub use storage::{ROW_ID, RowIds, TableCodec};

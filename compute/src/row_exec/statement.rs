@@ -1,9 +1,9 @@
 //! Plans of whole statements.
 
-use super::access::choose;
 use super::expr::{Scope, compile, has_subquery};
-use super::ops::scan::{RowLock, ScanPlan};
-use super::plan::{filter_of, plan_query, plan_source};
+use super::ops::lock::RowLock;
+use super::ops::scan::ScanPlan;
+use super::plan::{Executor, ScanChoice, TableRows, choose_scan, filter_of, plan_query, plan_source};
 use super::query::Node;
 use super::storage::TableCodec;
 use super::write::conflict::{ConflictPlan, ConflictUpdate};
@@ -22,7 +22,7 @@ use crate::sql::bound::{
 use crate::txn::{LockMode, LockWait};
 use crate::{SqlError, SqlResult};
 use ahash::AHashSet;
-use shardforge_types::SqlState;
+use shardforge_types::{Oid, SqlState};
 use std::sync::Arc;
 
 /// A statement as the row executor runs it: immutable, and shared by all its executions.
@@ -31,6 +31,8 @@ pub struct RowPlan {
     pub(super) kind: PlanKind,
     /// Rows that the report engine must find first, to be fed ([`super::Execution::feed`]).
     pub(super) feed: Option<Arc<Query>>,
+    /// Tables whose definition must still hold at COMMIT: those that it writes or locks rows of.
+    pub(super) changed_tables: Vec<Oid>,
 }
 
 #[derive(Debug)]
@@ -46,26 +48,41 @@ pub(super) enum PlanKind {
 ///
 /// Writes are always planned here; when their rows need the report engine, [`RowPlan::feed`] says
 /// which query it is to run.
-pub fn plan_row(statement: &BoundStatement, bind: &BindContext<'_>) -> SqlResult<Option<RowPlan>> {
+pub fn plan_row(
+    statement: &BoundStatement,
+    bind: &BindContext<'_>,
+    executor: Executor,
+) -> SqlResult<Option<RowPlan>> {
+    let rows = |table: &TableDef| bind.catalog.table_rows(table.oid);
     Ok(match statement {
-        BoundStatement::Query(query) => {
-            plan_query(query)?.map(|node| RowPlan { kind: PlanKind::Query(node), feed: None })
-        }
-        BoundStatement::Insert(insert) => Some(plan_insert(insert, bind)?),
-        BoundStatement::Update(update) => Some(plan_update(update, bind)?),
-        BoundStatement::Delete(delete) => Some(plan_delete(delete)?),
+        BoundStatement::Query(query) => plan_query(query, &rows, executor)?.map(RowPlan::query),
+        BoundStatement::Insert(insert) => Some(plan_insert(insert, bind, &rows)?),
+        BoundStatement::Update(update) => Some(plan_update(update, bind, &rows)?),
+        BoundStatement::Delete(delete) => Some(plan_delete(delete, &rows)?),
         BoundStatement::Copy(Copy { what: what @ CopyWhat::From { .. }, .. }) => Some(plan_copy(what, bind)?),
         _ => None,
     })
 }
 
-/// Plans a query however much it reads, where a test compares the executors' answers.
-#[cfg(test)]
-pub(super) fn plan_any(query: &Query) -> SqlResult<Option<RowPlan>> {
-    Ok(plan_source(query)?.map(|node| RowPlan { kind: PlanKind::Query(node), feed: None }))
-}
-
 impl RowPlan {
+    fn new(kind: PlanKind, feed: Option<Arc<Query>>) -> Self {
+        let changed_tables = match &kind {
+            PlanKind::Query(node) => {
+                let mut tables = Vec::new();
+                node.locked_tables(&mut tables);
+                tables
+            }
+            PlanKind::Insert(plan) => vec![plan.codec.table().oid],
+            PlanKind::Update(plan) => vec![plan.change.codec.table().oid],
+            PlanKind::Delete(plan) => vec![plan.codec.table().oid],
+        };
+        Self { kind, feed, changed_tables }
+    }
+
+    fn query(node: Node) -> Self {
+        Self::new(PlanKind::Query(node), None)
+    }
+
     /// The query whose rows the report engine is to find for this write.
     pub fn feed(&self) -> Option<&Arc<Query>> {
         self.feed.as_ref()
@@ -88,79 +105,6 @@ impl RowPlan {
             PlanKind::Insert(plan) => plan.returning.is_some(),
             PlanKind::Update(plan) => plan.returning.is_some(),
             PlanKind::Delete(plan) => plan.returning.is_some(),
-        }
-    }
-
-    /// The plan, a line each, for EXPLAIN.
-    pub fn explain(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        match &self.kind {
-            PlanKind::Query(node) => explain_node(node, 0, &mut lines),
-            PlanKind::Insert(plan) => {
-                push_line(&mut lines, 0, format!("Insert on {}", plan.codec.table().name));
-                explain_node(&plan.source, 1, &mut lines);
-            }
-            PlanKind::Update(plan) => {
-                push_line(&mut lines, 0, format!("Update on {}", plan.change.codec.table().name));
-                explain_target(&plan.target, &mut lines);
-            }
-            PlanKind::Delete(plan) => {
-                push_line(&mut lines, 0, format!("Delete on {}", plan.codec.table().name));
-                explain_target(&plan.target, &mut lines);
-            }
-        }
-        lines
-    }
-}
-
-fn push_line(lines: &mut Vec<String>, depth: usize, text: String) {
-    let arrow = if depth > 0 { format!("{}->  ", "  ".repeat(depth * 3 - 2)) } else { String::new() };
-    lines.push(format!("{arrow}{text}"));
-}
-
-fn explain_target(target: &Target, lines: &mut Vec<String>) {
-    match target {
-        Target::Scan(scan) => explain_scan(scan, 1, lines),
-        Target::Fed(_) => push_line(lines, 1, "Rows of a report".to_owned()),
-    }
-}
-
-fn explain_scan(plan: &ScanPlan, depth: usize, lines: &mut Vec<String>) {
-    let mut text = plan.access.describe(&plan.codec);
-    if plan.reverse {
-        text.push_str(" backward");
-    }
-    if plan.filter.is_some() {
-        text.push_str(", filtered");
-    }
-    push_line(lines, depth, text);
-}
-
-fn explain_node(node: &Node, depth: usize, lines: &mut Vec<String>) {
-    match node {
-        Node::OneRow => push_line(lines, depth, "Result".to_owned()),
-        Node::Values(rows) => push_line(lines, depth, format!("Values ({} rows)", rows.len())),
-        Node::Fed => push_line(lines, depth, "Rows of a report".to_owned()),
-        Node::Scan(plan) => explain_scan(plan, depth, lines),
-        Node::Function(_) => push_line(lines, depth, "Function Scan".to_owned()),
-        // A projection is no line of its own, as in PostgreSQL.
-        Node::Project(input, _) => explain_node(input, depth, lines),
-        Node::Filter(input, _) => {
-            push_line(lines, depth, "Filter".to_owned());
-            explain_node(input, depth + 1, lines);
-        }
-        Node::Sort(input, _) => {
-            push_line(lines, depth, "Sort".to_owned());
-            explain_node(input, depth + 1, lines);
-        }
-        Node::Limit(input, _) => {
-            push_line(lines, depth, "Limit".to_owned());
-            explain_node(input, depth + 1, lines);
-        }
-        Node::Aggregate(input, plan) => {
-            let what = if plan.groups.is_empty() { "Aggregate" } else { "HashAggregate" };
-            push_line(lines, depth, what.to_owned());
-            explain_node(input, depth + 1, lines);
         }
     }
 }
@@ -187,13 +131,13 @@ fn returning(
     returning.as_ref().map(|returning| ReturningPlan::new(returning, width, extra)).transpose()
 }
 
-fn plan_insert(insert: &Insert, bind: &BindContext<'_>) -> SqlResult<RowPlan> {
+fn plan_insert(insert: &Insert, bind: &BindContext<'_>, rows: &TableRows<'_>) -> SqlResult<RowPlan> {
     writable(&insert.table, "insert into")?;
     let codec = Arc::new(TableCodec::new(insert.table.clone()));
     let constraints = Constraints::new(&insert.table, None, bind)?;
     let on_conflict =
         insert.on_conflict.as_ref().map(|conflict| plan_conflict(conflict, &codec, bind)).transpose()?;
-    let (source, feed) = match plan_source(&insert.source)? {
+    let (source, feed) = match plan_source(&insert.source, rows)? {
         Some(node) => (node, None),
         None => (Node::Fed, Some(Arc::new(insert.source.clone()))),
     };
@@ -207,7 +151,7 @@ fn plan_insert(insert: &Insert, bind: &BindContext<'_>) -> SqlResult<RowPlan> {
         on_conflict,
         codec,
     };
-    Ok(RowPlan { kind: PlanKind::Insert(plan), feed })
+    Ok(RowPlan::new(PlanKind::Insert(plan), feed))
 }
 
 fn plan_conflict(
@@ -248,13 +192,15 @@ fn plan_conflict(
 /// A scan that finds, and locks, the rows of a write.
 fn scan_target(
     codec: &Arc<TableCodec>,
+    alias: &str,
     cols: &[(ColDef, usize)],
     predicate: Option<&Expr>,
     mode: LockMode,
     mut columns: AHashSet<usize>,
+    rows: &TableRows<'_>,
 ) -> SqlResult<ScanPlan> {
     let position = |id: ColId| cols.iter().find(|(column, _)| column.id == id).map(|(_, position)| *position);
-    let (access, rest) = choose(codec, predicate, &position)?;
+    let ScanChoice { access, rest } = choose_scan(codec, predicate, &position, rows(codec.table()))?;
     let mut scope = Scope::new();
     scope.add_table(cols, 0);
     rest.iter().for_each(|expr| add_positions(expr, cols, &mut columns));
@@ -271,6 +217,10 @@ fn scan_target(
         lock,
         reverse: false,
         step: 0,
+        ordered: false,
+        with_key: false,
+        alias: alias.to_owned(),
+        budget: u64::MAX,
     })
 }
 
@@ -292,7 +242,7 @@ fn extra_columns(returning: &Option<Returning>, other: Option<&Rel>) -> Vec<ColD
     other.columns().into_iter().filter(|c| used.contains(&c.id) && !own.contains(&c.id)).collect()
 }
 
-fn plan_update(update: &Update, bind: &BindContext<'_>) -> SqlResult<RowPlan> {
+fn plan_update(update: &Update, bind: &BindContext<'_>, rows: &TableRows<'_>) -> SqlResult<RowPlan> {
     writable(&update.table, "update")?;
     let codec = Arc::new(TableCodec::new(update.table.clone()));
     let changed: Vec<usize> = update.assignments.iter().map(|(column, _)| *column).collect();
@@ -325,15 +275,16 @@ fn plan_update(update: &Update, bind: &BindContext<'_>) -> SqlResult<RowPlan> {
         for (_, expr) in &update.assignments {
             add_positions(expr, &update.cols, &mut columns);
         }
-        let target = scan_target(&codec, &update.cols, update.predicate.as_ref(), mode, columns)?;
+        let target =
+            scan_target(&codec, &update.alias, &update.cols, update.predicate.as_ref(), mode, columns, rows)?;
         let assignments =
             update.assignments.iter().map(|(column, expr)| Ok((*column, Some(compile(expr, &scope)?))));
         (Target::Scan(Box::new(target)), assignments.collect::<SqlResult<Vec<_>>>()?, None)
     };
-    Ok(RowPlan { kind: PlanKind::Update(UpdatePlan { change, target, assignments, returning }), feed })
+    Ok(RowPlan::new(PlanKind::Update(UpdatePlan { change, target, assignments, returning }), feed))
 }
 
-fn plan_delete(delete: &Delete) -> SqlResult<RowPlan> {
+fn plan_delete(delete: &Delete, rows: &TableRows<'_>) -> SqlResult<RowPlan> {
     writable(&delete.table, "delete from")?;
     let codec = Arc::new(TableCodec::new(delete.table.clone()));
     let extra = extra_columns(&delete.returning, delete.using.as_ref());
@@ -361,11 +312,19 @@ fn plan_delete(delete: &Delete) -> SqlResult<RowPlan> {
     } else {
         let predicate = delete.predicate.as_ref();
         (
-            Target::Scan(Box::new(scan_target(&codec, &delete.cols, predicate, LockMode::Update, columns)?)),
+            Target::Scan(Box::new(scan_target(
+                &codec,
+                &delete.alias,
+                &delete.cols,
+                predicate,
+                LockMode::Update,
+                columns,
+                rows,
+            )?)),
             None,
         )
     };
-    Ok(RowPlan { kind: PlanKind::Delete(DeletePlan { codec, target, returning }), feed })
+    Ok(RowPlan::new(PlanKind::Delete(DeletePlan { codec, target, returning }), feed))
 }
 
 fn plan_copy(what: &CopyWhat, bind: &BindContext<'_>) -> SqlResult<RowPlan> {
@@ -395,5 +354,5 @@ fn plan_copy(what: &CopyWhat, bind: &BindContext<'_>) -> SqlResult<RowPlan> {
         on_conflict: None,
         returning: None,
     };
-    Ok(RowPlan { kind: PlanKind::Insert(plan), feed: None })
+    Ok(RowPlan::new(PlanKind::Insert(plan), None))
 }

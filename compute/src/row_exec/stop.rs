@@ -12,6 +12,9 @@ pub enum Stop {
     /// Call [`crate::txn::Txn::restart_statement`] and [`super::Execution::restart`], forget the rows that
     /// came, and run the statement again.
     RestartStatement,
+    /// The query reads more than was expected when it was planned: the report engine is to run it from the
+    /// start. Only queries say this, before their first row, never writes or those that lock.
+    TooLarge,
     /// It failed.
     Error(SqlError),
 }

@@ -254,6 +254,7 @@ impl Session {
                         "could not serialize access due to concurrent update",
                     ));
                 }
+                Err(Stop::TooLarge) => return Err(SqlError::internal("a write was given up")),
                 Err(Stop::Error(error)) => return Err(error),
             }
         }

@@ -107,7 +107,8 @@ impl Session {
         settings: &Settings,
     ) -> SqlResult<Option<Arc<RowPlan>>> {
         let ctx = BindContext { catalog, settings, param_types: &[] };
-        Ok(row_exec::plan_row(&bound.statement, &ctx)?.map(Arc::new))
+        let executor = self.settings.lock().executor();
+        Ok(row_exec::plan_row(&bound.statement, &ctx, executor)?.map(Arc::new))
     }
 
     /// Runs a statement that reads or changes data or schema.
@@ -128,16 +129,16 @@ impl Session {
     ) -> SqlResult<Outcome> {
         self.refuse_writes(bound)?;
         match bound {
-            BoundStatement::Query(query) => match row {
-                Some(row) => {
+            BoundStatement::Query(query) => {
+                if let Some(row) = row {
                     let run = self.run_row(row, statement).await?;
-                    Ok(Outcome::selected(run.rows, None))
+                    if !run.too_large {
+                        return Ok(Outcome::selected(run.rows, None));
+                    }
                 }
-                None => {
-                    let stream = self.report(Arc::new(query.clone()), statement).await?;
-                    Ok(Outcome::selected(Vec::new(), Some(stream)))
-                }
-            },
+                let stream = self.report(Arc::new(query.clone()), statement).await?;
+                Ok(Outcome::selected(Vec::new(), Some(stream)))
+            }
             BoundStatement::Insert(_) => self.write("INSERT 0", row, statement).await,
             BoundStatement::Update(_) => self.write("UPDATE", row, statement).await,
             BoundStatement::Delete(_) => self.write("DELETE", row, statement).await,
@@ -224,6 +225,7 @@ impl Session {
                         waited.map_err(|error| conflict_error(error, Some(&statement.catalog)))?;
                     }
                     Err(Stop::RestartStatement) => break true,
+                    Err(Stop::TooLarge) => return Ok(RowRun { too_large: true, ..RowRun::default() }),
                     Err(Stop::Error(error)) => return Err(error),
                 }
             };
@@ -331,6 +333,8 @@ impl Session {
 struct RowRun {
     rows: Vec<Vec<Datum>>,
     affected: u64,
+    /// It was given up, for the report engine to run.
+    too_large: bool,
 }
 
 /// Names the table that a conflict is about; a key that exists now under a unique constraint is 23505.

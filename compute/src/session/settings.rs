@@ -5,6 +5,7 @@
 //! (memory of a sort, say): the second kind is kept, shown, and answered with a notice. A name that
 //! PostgreSQL does not have either is refused.
 
+use crate::row_exec::Executor;
 use crate::{SqlError, SqlResult};
 use shardforge_types::SqlState;
 use shardforge_types::settings::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, Settings};
@@ -86,6 +87,7 @@ static DEFINITIONS: &[Definition] = &[
     define("server_version", SERVER_VERSION, Kind::ReadOnly, true),
     define("server_version_num", SERVER_VERSION_NUM, Kind::ReadOnly, false),
     define("session_authorization", "postgres", Kind::ReadOnly, true),
+    define("shardforge.executor", "auto", Kind::Live, false),
     define("standard_conforming_strings", "on", Kind::ReadOnly, true),
     define("statement_timeout", "0", Kind::Live, false),
     define("synchronize_seqscans", "on", Kind::NoEffect, false),
@@ -289,6 +291,15 @@ impl SessionSettings {
         self.version
     }
 
+    /// Who runs queries.
+    pub fn executor(&self) -> Executor {
+        match self.get("shardforge.executor") {
+            Some("row") => Executor::Row,
+            Some("report") => Executor::Report,
+            _ => Executor::Auto,
+        }
+    }
+
     /// The schemas of `search_path`, `$user` replaced.
     pub fn search_path(&self, user: &str) -> Vec<String> {
         let path = self.get("search_path").unwrap_or_default();
@@ -458,6 +469,10 @@ fn check(name: &str, value: String, forms: &mut Settings) -> SqlResult<String> {
             "debug5" | "debug4" | "debug3" | "debug2" | "debug1" | "debug" | "log" | "notice" | "warning"
             | "error" => Ok(value.to_lowercase()),
             _ => Err(invalid()),
+        },
+        "shardforge.executor" => match value.to_lowercase().as_str() {
+            "auto" | "row" | "report" => Ok(value.to_lowercase()),
+            _ => Err(invalid().hint("Available values: auto, row, report.")),
         },
         "default_transaction_isolation" => match value.to_lowercase().as_str() {
             "read uncommitted" | "read committed" | "repeatable read" | "serializable" => {

@@ -122,6 +122,7 @@ async fn wait(reader: &mut TxnReader, stop: Stop) -> SqlResult<()> {
             SqlState::T_R_SERIALIZATION_FAILURE,
             "could not serialize access due to concurrent update",
         )),
+        Stop::TooLarge => Err(SqlError::internal("a report was given up")),
         Stop::Error(error) => Err(error),
     }
 }

@@ -51,6 +51,11 @@ pub trait CatalogLookup {
 
     /// The name of the database.
     fn database(&self) -> &str;
+
+    /// How many rows a table has, as far as statistics know.
+    fn table_rows(&self, _table: Oid) -> Option<f64> {
+        None
+    }
 }
 
 /// What binding depends on beside the text.

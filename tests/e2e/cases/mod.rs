@@ -4,6 +4,7 @@ mod commands;
 mod conformance;
 mod crashes;
 mod durability;
+mod executors;
 mod pgbench;
 mod protocol;
 mod sql;
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Case> {
         conformance::CASES,
         sql::CASES,
         durability::CASES,
+        executors::CASES,
         crashes::CASES,
         protocol::CASES,
         values::CASES,

@@ -7,7 +7,6 @@
 use super::compare::{compared, comparison};
 use super::native::{is_expr_volatile, may_fail};
 use super::semi_join::pull_up;
-use super::subquery::for_each_child_mut;
 use super::walk::{columns_of_expr, free_columns, free_columns_of_rel, is_query_volatile};
 use super::{Lowering, builder, ok};
 use crate::scan::column_name;
@@ -79,7 +78,7 @@ fn substitute(expr: &mut Expr, values: &AHashMap<ColId, Expr>) {
         }
         return;
     }
-    for_each_child_mut(expr, &mut |child| substitute(child, values));
+    expr.for_each_child_mut(&mut |child| substitute(child, values));
 }
 
 impl Lowering {

@@ -105,7 +105,7 @@ impl Lowering {
             }
             _ => {
                 let mut result = Ok(());
-                for_each_child_mut(expr, &mut |child| {
+                expr.for_each_child_mut(&mut |child| {
                     if result.is_ok() {
                         result = self.hoist_in(child, plan, guard);
                     }
@@ -172,58 +172,5 @@ impl Lowering {
         };
         let schema = appended(&plan, std::slice::from_ref(&column))?;
         Ok((column.id, operator_plan(Arc::new(operator), exprs, vec![plan], schema)))
-    }
-}
-
-/// Calls `visit` with each direct operand; the tests of ANY and ALL are not among them.
-pub(super) fn for_each_child_mut(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
-    match &mut expr.kind {
-        ExprKind::Const(_)
-        | ExprKind::Param(_)
-        | ExprKind::Col(_)
-        | ExprKind::Element
-        | ExprKind::CaseOperand
-        | ExprKind::SessionValue(_)
-        | ExprKind::Subquery { .. } => {}
-        ExprKind::Relabel(arg)
-        | ExprKind::IoCast(arg)
-        | ExprKind::Not(arg)
-        | ExprKind::IsNull { arg, .. }
-        | ExprKind::BoolTest { arg, .. }
-        | ExprKind::Field { arg, .. } => visit(arg),
-        ExprKind::ArrayCast { arg, element } => {
-            visit(arg);
-            visit(element);
-        }
-        ExprKind::Call { args, .. }
-        | ExprKind::And(args)
-        | ExprKind::Or(args)
-        | ExprKind::Coalesce(args)
-        | ExprKind::MinMax { args, .. }
-        | ExprKind::Array { elements: args, .. }
-        | ExprKind::Row(args) => args.iter_mut().for_each(visit),
-        ExprKind::Distinct { args, .. } | ExprKind::ScalarArray { args, .. } => {
-            args.iter_mut().for_each(visit)
-        }
-        ExprKind::NullIf { args, .. } => args.iter_mut().for_each(visit),
-        ExprKind::Case { operand, arms, otherwise } => {
-            operand.iter_mut().for_each(|e| visit(e));
-            for arm in arms {
-                visit(&mut arm.when);
-                visit(&mut arm.then);
-            }
-            otherwise.iter_mut().for_each(|e| visit(e));
-        }
-        ExprKind::Subscript { array, indexes } => {
-            visit(array);
-            indexes.iter_mut().for_each(visit);
-        }
-        ExprKind::Slice { array, bounds } => {
-            visit(array);
-            for (low, high) in bounds {
-                low.iter_mut().for_each(&mut *visit);
-                high.iter_mut().for_each(&mut *visit);
-            }
-        }
     }
 }

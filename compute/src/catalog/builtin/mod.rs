@@ -18,7 +18,7 @@ mod rows;
 mod types;
 
 pub use casts::{CastContext, CastEntry, CastMethod, cast, casts_from, is_binary_coercible};
-pub use operators::{OperatorEntry, Ordering, operator, operator_by_oid, operators, ordering};
+pub use operators::{OperatorEntry, Ordering, operator, operator_by_oid, operator_of, operators, ordering};
 pub use procs::{AggregateEntry, ProcEntry, aggregate, proc, procs_by_name};
 pub use rows::{CatalogRows, catalogs, rows};
 pub use types::{TypeEntry, base_type, domain_base, type_by_name, type_by_oid, types};

@@ -64,6 +64,12 @@ pub fn operator_by_oid(oid: Oid) -> Option<&'static OperatorEntry> {
     OPERATORS.by_oid.get(&oid)
 }
 
+/// An operator that a function stands behind.
+pub fn operator_of(func: Oid) -> Option<&'static OperatorEntry> {
+    let found = OPERATORS.by_oid.values().filter(|entry| entry.func == func);
+    found.min_by_key(|entry| entry.oid)
+}
+
 /// The operator of a name with exactly these operand types; zero on the left for a prefix operator.
 pub fn operator(name: &str, left: Oid, right: Oid) -> Option<&'static OperatorEntry> {
     operators(name).iter().find(|entry| entry.left == left && entry.right == right)

@@ -163,6 +163,11 @@ impl Evaluator {
         }
     }
 
+    /// The value at a place of the row, whatever its type.
+    pub fn slot(slot: usize) -> Self {
+        Evaluator { node: Node::Slot(slot), ty: PgType::UNKNOWN }
+    }
+
     /// The place in the row whose value this is, if it is one.
     pub fn as_slot(&self) -> Option<usize> {
         match &self.node {

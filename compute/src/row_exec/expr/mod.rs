@@ -14,6 +14,7 @@
 
 mod arrays;
 mod compile;
+mod describe;
 mod eval;
 mod session_value;
 

@@ -43,7 +43,7 @@ pub(in crate::row_exec) struct AggregateState {
 }
 
 /// Bytes that are equal exactly for equal values; null equals null.
-fn class_of(values: &[Datum], types: impl Iterator<Item = PgType>) -> SqlResult<Vec<u8>> {
+pub(super) fn class_of(values: &[Datum], types: impl Iterator<Item = PgType>) -> SqlResult<Vec<u8>> {
     let mut key = Vec::new();
     for (value, ty) in values.iter().zip(types) {
         encode_key_column(&mut key, value, ty, KeyOrder::ASC)?;

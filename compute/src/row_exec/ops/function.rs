@@ -40,10 +40,12 @@ impl FunctionState {
         &mut self,
         plan: &FunctionPlan,
         env: &ExecEnv<'_>,
+        outer: &[Datum],
         out: &mut Vec<Datum>,
     ) -> SqlResult<bool> {
         if self.rows.is_none() {
-            let args = plan.args.iter().map(|arg| arg.eval(&env.eval(&[]))).collect::<SqlResult<Vec<_>>>()?;
+            let args =
+                plan.args.iter().map(|arg| arg.eval(&env.eval(outer))).collect::<SqlResult<Vec<_>>>()?;
             let call = Call { context: env.context, arg_types: &plan.arg_types, result: plan.result };
             self.rows = Some(match plan.called {
                 Called::Set(function) => function.call(&args, &call)?,
@@ -51,7 +53,9 @@ impl FunctionState {
             });
         }
         let Some(row) = self.rows.as_mut().and_then(Iterator::next) else { return Ok(false) };
-        *out = row?;
+        out.clear();
+        out.extend_from_slice(outer);
+        out.append(&mut row?);
         self.count += 1;
         if plan.ordinality {
             out.push(Datum::Int8(self.count));

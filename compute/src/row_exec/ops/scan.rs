@@ -1,28 +1,17 @@
 //! Rows of one table: by key, by ranges of keys, through an index, or all; filtered, and locked as they
 //! pass when the statement asks for it.
 
+use super::lock::{RowLock, lock_row};
 use crate::row_exec::ExecEnv;
 use crate::row_exec::access::{Access, KeyRange};
 use crate::row_exec::expr::Evaluator;
-use crate::row_exec::stop::Step;
+use crate::row_exec::stop::{Step, Stop};
 use crate::row_exec::storage::{TableCodec, fetch_external};
-use crate::txn::{
-    Interrupt, LockGrant, LockMode, LockWait, RangeNext, RangeRead, RowBatch, TxnErrorKind, Visibility,
-};
+use crate::txn::{RangeNext, RangeRead, RowBatch, Visibility};
 use crate::{SqlError, SqlResult};
 use bytes::Bytes;
-use shardforge_types::{Datum, SqlState};
+use shardforge_types::Datum;
 use std::sync::Arc;
-
-/// A lock taken on each row that passes.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::row_exec) struct RowLock {
-    pub(in crate::row_exec) mode: LockMode,
-    pub(in crate::row_exec) wait: LockWait,
-    /// Whether the lock itself is what the statement does (SELECT ... FOR UPDATE), so that the certifier must
-    /// hear of it; a row that is written afterwards is checked anyway.
-    pub(in crate::row_exec) explicit: bool,
-}
 
 /// What to read.
 #[derive(Debug)]
@@ -39,6 +28,14 @@ pub(in crate::row_exec) struct ScanPlan {
     pub(in crate::row_exec) reverse: bool,
     /// The rows wanted are so few that a page of them is too many; 0 when that is not known.
     pub(in crate::row_exec) step: usize,
+    /// Whether its order is one that is wanted.
+    pub(in crate::row_exec) ordered: bool,
+    /// Whether each row is followed by its key, a bytea.
+    pub(in crate::row_exec) with_key: bool,
+    /// The table's name in the statement.
+    pub(in crate::row_exec) alias: String,
+    /// More rows than this are another executor's ([`Stop::TooLarge`]).
+    pub(in crate::row_exec) budget: u64,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -46,6 +43,8 @@ enum Phase {
     #[default]
     Start,
     Point,
+    /// As [`Phase::Point`], for each key of a list.
+    Points,
     Ranges,
     Done,
 }
@@ -60,6 +59,14 @@ pub(in crate::row_exec) struct ScanState {
     more: bool,
     batch: RowBatch,
     at: usize,
+    /// The entry's key of a point of an index, the row's of one of the table.
+    sought: Vec<u8>,
+    /// The columns of a row that is read over another one.
+    own: Vec<Datum>,
+    /// How many rows were read, over all rounds of a loop.
+    rows: u64,
+    /// Whether it may read more than its budget.
+    unbounded: bool,
     /// The key of the row that came last.
     pub(in crate::row_exec) key: Vec<u8>,
     /// Its value.
@@ -71,6 +78,17 @@ pub(in crate::row_exec) struct ScanState {
 impl ScanState {
     /// Back to the start, buffers kept.
     pub(in crate::row_exec) fn reset(&mut self) {
+        self.rewind();
+        self.rows = 0;
+        self.unbounded = false;
+    }
+
+    pub(in crate::row_exec) fn lift_budget(&mut self) {
+        self.unbounded = true;
+    }
+
+    /// Back to the start for another row of the outer side.
+    pub(in crate::row_exec) fn rewind(&mut self) {
         self.phase = Phase::Start;
         self.ranges.clear();
         self.next_range = 0;
@@ -81,23 +99,27 @@ impl ScanState {
         self.locking = false;
     }
 
-    /// Puts the next row into `out`; false when there is none left.
+    /// Puts the next row into `out`, after the row `outer` that it is read for; false when there is none left.
     pub(in crate::row_exec) fn next(
         &mut self,
         plan: &ScanPlan,
         env: &mut ExecEnv<'_>,
+        outer: &[Datum],
         out: &mut Vec<Datum>,
     ) -> Step<bool> {
         loop {
             if self.locking {
-                let granted = self.lock(plan, env)?;
+                let granted = match plan.lock {
+                    Some(lock) => lock_row(lock, &plan.codec, &self.key, env)?,
+                    None => true,
+                };
                 self.locking = false;
                 if granted {
                     return Ok(true);
                 }
                 continue;
             }
-            if !self.fetch(plan, env, out)? {
+            if !self.fetch(plan, env, outer, out)? {
                 return Ok(false);
             }
             if let Some(filter) = &plan.filter
@@ -112,49 +134,45 @@ impl ScanState {
         }
     }
 
-    /// Takes the lock of the row at hand; false when it is skipped.
-    fn lock(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>) -> Step<bool> {
-        let Some(lock) = plan.lock else { return Ok(true) };
-        let wait = if lock.wait == LockWait::Forever { env.lock_wait } else { lock.wait };
-        match env.txn.lock_row(&self.key, lock.mode, wait) {
-            Ok(LockGrant::Skipped) => return Ok(false),
-            Ok(LockGrant::Granted | LockGrant::Held) => {}
-            Err(Interrupt::Error(error)) if error.kind() == TxnErrorKind::LockNotAvailable => {
-                let table = &plan.codec.table().name;
-                let message = format!("could not obtain lock on row in relation \"{table}\"");
-                return Err(SqlError::new(SqlState::LOCK_NOT_AVAILABLE, message).into());
-            }
-            Err(other) => return Err(other.into()),
-        }
-        if !lock.explicit {
-            return Ok(true);
-        }
-        let key = Bytes::copy_from_slice(&self.key);
-        match lock.mode {
-            LockMode::Update | LockMode::NoKeyUpdate => env.txn.touch(key)?,
-            LockMode::Share => env.txn.check_key(key, shardforge_common::mutation::Aspects::ALL),
-            LockMode::KeyShare => env.txn.check_key(key, shardforge_common::mutation::Aspects::EXISTENCE),
-        }
-        Ok(true)
-    }
-
     /// Reads and decodes the next row, without the filter.
-    fn fetch(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>, out: &mut Vec<Datum>) -> Step<bool> {
+    fn fetch(
+        &mut self,
+        plan: &ScanPlan,
+        env: &mut ExecEnv<'_>,
+        outer: &[Datum],
+        out: &mut Vec<Datum>,
+    ) -> Step<bool> {
         loop {
             match self.phase {
-                Phase::Start => self.start(plan, env)?,
+                Phase::Start => self.start(plan, env, outer)?,
                 Phase::Done => return Ok(false),
                 Phase::Point => {
                     let found = self.point(plan, env)?;
                     if found {
-                        decode(plan, env, &self.key, &self.value, out)?;
+                        self.decode(plan, env, outer, out)?;
                     }
                     self.phase = Phase::Done;
                     return Ok(found);
                 }
+                Phase::Points => {
+                    let Some(range) = self.ranges.get(self.next_range) else {
+                        self.phase = Phase::Done;
+                        continue;
+                    };
+                    self.sought.clear();
+                    self.sought.extend_from_slice(&range.start);
+                    let found = self.point(plan, env)?;
+                    if found {
+                        self.decode(plan, env, outer, out)?;
+                    }
+                    self.next_range += 1;
+                    if found {
+                        return Ok(true);
+                    }
+                }
                 Phase::Ranges if self.at < self.batch.len() => {
                     self.take(plan, env)?;
-                    decode(plan, env, &self.key, &self.value, out)?;
+                    self.decode(plan, env, outer, out)?;
                     self.at += 1;
                     return Ok(true);
                 }
@@ -163,33 +181,60 @@ impl ScanState {
         }
     }
 
-    fn start(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>) -> SqlResult<()> {
+    /// The row at hand into `out`, after the outer row.
+    fn decode(
+        &mut self,
+        plan: &ScanPlan,
+        env: &mut ExecEnv<'_>,
+        outer: &[Datum],
+        out: &mut Vec<Datum>,
+    ) -> Step<()> {
+        if outer.is_empty() {
+            decode(plan, env, &self.key, &self.value, out)?;
+        } else {
+            decode(plan, env, &self.key, &self.value, &mut self.own)?;
+            out.clear();
+            out.extend_from_slice(outer);
+            out.append(&mut self.own);
+        }
+        if plan.with_key {
+            out.push(Datum::Bytea(Bytes::copy_from_slice(&self.key)));
+        }
+        self.rows += 1;
+        if self.rows > plan.budget && !self.unbounded {
+            return Err(Stop::TooLarge);
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>, outer: &[Datum]) -> SqlResult<()> {
         if plan.access.point {
-            let some = plan.access.point_key(&plan.codec, &env.eval(&[]), &mut self.key)?;
+            let some = plan.access.point_key(&plan.codec, &env.eval(outer), &mut self.sought)?;
             self.phase = if some { Phase::Point } else { Phase::Done };
             return Ok(());
         }
-        self.ranges = plan.access.ranges(&plan.codec, &env.eval(&[]))?;
+        self.ranges = plan.access.ranges(&plan.codec, &env.eval(outer))?;
         if plan.reverse {
             self.ranges.reverse();
         }
-        self.phase = Phase::Ranges;
+        self.phase = if plan.access.points { Phase::Points } else { Phase::Ranges };
         Ok(())
     }
 
     /// Reads the one row of a point; `key` becomes its own key.
     fn point(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>) -> Step<bool> {
-        let Some(index) = plan.access.index else {
-            let Some(row) = env.txn.get(&self.key, Visibility::Statement)? else { return Ok(false) };
-            self.value = row.value;
-            return Ok(true);
-        };
-        let Some(entry) = env.txn.get(&self.key, Visibility::Statement)? else { return Ok(false) };
-        let mut row_key = Vec::new();
-        let codec = &plan.codec.indexes()[index];
-        codec.row_key(plan.codec.table().storage, &self.key, &entry.value, &mut row_key)?;
-        self.value = row_of_entry(plan, env, &row_key)?;
-        self.key = row_key;
+        let Some(found) = env.txn.get(&self.sought, Visibility::Statement)? else { return Ok(false) };
+        match plan.access.index {
+            None => {
+                self.key.clone_from(&self.sought);
+                self.value = found.value;
+            }
+            Some(index) => {
+                let codec = &plan.codec.indexes()[index];
+                codec.row_key(plan.codec.table().storage, &self.sought, &found.value, &mut self.key)?;
+                self.value = row_of_entry(plan, env, &self.key)?;
+            }
+        }
         Ok(true)
     }
 

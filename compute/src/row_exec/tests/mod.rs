@@ -30,4 +30,8 @@ scripts! {
     tables_without_primary_key
     order_limit_and_aggregates
     writers_of_one_row_wait
+    reads_by_index
+    joins_by_key
+    locks_through_an_index
+    a_lock_keeps_the_definition
 }

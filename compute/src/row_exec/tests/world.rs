@@ -4,8 +4,7 @@ use crate::catalog::bootstrap::{self, POSTGRES, SUPERUSER};
 use crate::catalog::{CatalogCache, IdAllocator, SessionCatalog};
 use crate::ddl::{DdlContext, execute};
 use crate::functions::{EvalContext, text_io};
-use crate::row_exec::statement::plan_any;
-use crate::row_exec::{ExecEnv, Execution, RowIds, RowPlan, Stop, plan_row};
+use crate::row_exec::{ExecEnv, Execution, Executor, RowIds, RowPlan, Stop, plan_row};
 use crate::sql::bound::{BoundStatement, Query, TransactionStatement};
 use crate::sql::{BindContext, bind, parse};
 use crate::txn::{Branch, BranchConfig, IsolationLevel, LockWait, Need, Txn};
@@ -41,6 +40,7 @@ pub(super) struct World {
     pub(super) sessions: BTreeMap<String, Session>,
     separator: &'static str,
     null: &'static str,
+    executor: Executor,
     _spill: tempfile::TempDir,
 }
 
@@ -83,6 +83,7 @@ impl World {
             row_ids: None,
             context,
             sessions: BTreeMap::new(),
+            executor: Executor::Auto,
             separator: " | ",
             null: "null",
             _spill: spill,
@@ -105,7 +106,7 @@ impl World {
         let ctx = BindContext { catalog: &catalog, settings: &settings, param_types: &[] };
         let parsed = parse(sql)?;
         let bound = bind(&parsed[0], &ctx)?;
-        let plan = plan_row(&bound.statement, &ctx)?;
+        let plan = plan_row(&bound.statement, &ctx, self.executor)?;
         Ok((bound.statement, plan))
     }
 
@@ -114,6 +115,7 @@ impl World {
         let mut world = World::new().await;
         world.separator = "|";
         world.null = "\\N";
+        world.executor = Executor::Row;
         world
     }
 
@@ -122,11 +124,11 @@ impl World {
     pub(super) async fn evaluate(&mut self, sql: &str) -> SqlResult<Option<Outcome>> {
         let mut session = Session::default();
         let mut txn = self.open(&mut session).await;
-        let (statement, plan) = self.plan(&mut txn, sql).await?;
-        let plan = match (plan, &statement) {
-            (Some(plan), _) => Some(plan),
-            (None, BoundStatement::Query(query)) => plan_any(query)?,
-            _ => None,
+        let (statement, plan) = match self.plan(&mut txn, sql).await {
+            Err(error) if error.fields().message == "this query on the row executor is not supported" => {
+                return Ok(None);
+            }
+            planned => planned?,
         };
         let Some(plan) = plan.filter(|plan| plan.feed().is_none()) else { return Ok(None) };
         if plan.needs_row_ids() && self.row_ids.is_none() {
@@ -290,6 +292,7 @@ impl World {
                     execution.restart();
                     lines.clear();
                 }
+                Err(Stop::TooLarge) => return Err(SqlError::internal("too large")),
                 Err(Stop::Error(error)) => return Err(error),
             }
         }

@@ -76,7 +76,7 @@ impl InsertState {
         env: &mut ExecEnv<'_>,
         out: &mut Vec<Datum>,
     ) -> Step<Option<bool>> {
-        if self.stage == Stage::Empty && !source.next(&plan.source, env, &mut self.given)? {
+        if self.stage == Stage::Empty && !source.next(&plan.source, env, &[], &mut self.given)? {
             return Ok(None);
         }
         self.write(plan, env, out).map(Some)

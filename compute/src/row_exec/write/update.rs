@@ -188,7 +188,7 @@ impl TargetState {
         row: &mut Vec<Datum>,
     ) -> Step<bool> {
         match (self, target) {
-            (TargetState::Scan(scan), Target::Scan(plan)) => scan.next(plan, env, row),
+            (TargetState::Scan(scan), Target::Scan(plan)) => scan.next(plan, env, &[], row),
             (TargetState::Fed(fed), Target::Fed(target)) => fed.next(target, env, row),
             _ => Err(crate::SqlError::internal("an execution does not belong to its plan").into()),
         }

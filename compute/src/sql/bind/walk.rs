@@ -2,64 +2,15 @@
 
 use crate::sql::bound::{
     AggregateCall, BoundStatement, ColId, CopyWhat, Ddl, Expr, ExprKind, PreparedStatement, Query, Rel,
-    Returning, SubqueryKind,
+    Returning,
 };
 use std::collections::HashSet;
 
 /// Calls `f` with each direct operand, and with the expressions of queries inside.
 pub(super) fn children(expr: &mut Expr, f: &mut dyn FnMut(&mut Expr)) {
-    match &mut expr.kind {
-        ExprKind::Const(_)
-        | ExprKind::Param(_)
-        | ExprKind::Col(_)
-        | ExprKind::Element
-        | ExprKind::CaseOperand
-        | ExprKind::SessionValue(_) => {}
-        ExprKind::Relabel(arg)
-        | ExprKind::IoCast(arg)
-        | ExprKind::Not(arg)
-        | ExprKind::IsNull { arg, .. }
-        | ExprKind::BoolTest { arg, .. }
-        | ExprKind::Field { arg, .. } => f(arg),
-        ExprKind::ArrayCast { arg, element } => {
-            f(arg);
-            f(element);
-        }
-        ExprKind::Call { args, .. }
-        | ExprKind::And(args)
-        | ExprKind::Or(args)
-        | ExprKind::Coalesce(args)
-        | ExprKind::MinMax { args, .. }
-        | ExprKind::Array { elements: args, .. }
-        | ExprKind::Row(args) => args.iter_mut().for_each(f),
-        ExprKind::Distinct { args, .. } | ExprKind::ScalarArray { args, .. } => args.iter_mut().for_each(f),
-        ExprKind::NullIf { args, .. } => args.iter_mut().for_each(f),
-        ExprKind::Case { operand, arms, otherwise } => {
-            operand.iter_mut().for_each(|e| f(e));
-            for arm in arms {
-                f(&mut arm.when);
-                f(&mut arm.then);
-            }
-            otherwise.iter_mut().for_each(|e| f(e));
-        }
-        ExprKind::Subscript { array, indexes } => {
-            f(array);
-            indexes.iter_mut().for_each(f);
-        }
-        ExprKind::Slice { array, bounds } => {
-            f(array);
-            for (low, high) in bounds {
-                low.iter_mut().for_each(&mut *f);
-                high.iter_mut().for_each(&mut *f);
-            }
-        }
-        ExprKind::Subquery { kind, query } => {
-            match kind {
-                SubqueryKind::Any { test } | SubqueryKind::All { test } => f(test),
-                SubqueryKind::Exists | SubqueryKind::Scalar | SubqueryKind::Array => {}
-            }
-            rel_exprs(&mut query.rel, f);
-        }
+    expr.for_each_child_mut(f);
+    if let ExprKind::Subquery { query, .. } = &mut expr.kind {
+        rel_exprs(&mut query.rel, f);
     }
 }
 

@@ -268,6 +268,62 @@ impl Expr {
         }
     }
 
+    /// [`Self::for_each_child`] for operands that may be changed.
+    pub fn for_each_child_mut(&mut self, visit: &mut dyn FnMut(&mut Expr)) {
+        match &mut self.kind {
+            ExprKind::Const(_)
+            | ExprKind::Param(_)
+            | ExprKind::Col(_)
+            | ExprKind::Element
+            | ExprKind::CaseOperand
+            | ExprKind::SessionValue(_) => {}
+            ExprKind::Relabel(arg)
+            | ExprKind::IoCast(arg)
+            | ExprKind::Not(arg)
+            | ExprKind::IsNull { arg, .. }
+            | ExprKind::BoolTest { arg, .. }
+            | ExprKind::Field { arg, .. } => visit(arg),
+            ExprKind::ArrayCast { arg, element } => {
+                visit(arg);
+                visit(element);
+            }
+            ExprKind::Call { args, .. }
+            | ExprKind::And(args)
+            | ExprKind::Or(args)
+            | ExprKind::Coalesce(args)
+            | ExprKind::MinMax { args, .. }
+            | ExprKind::Array { elements: args, .. }
+            | ExprKind::Row(args) => args.iter_mut().for_each(visit),
+            ExprKind::Distinct { args, .. } | ExprKind::ScalarArray { args, .. } => {
+                args.iter_mut().for_each(visit)
+            }
+            ExprKind::NullIf { args, .. } => args.iter_mut().for_each(visit),
+            ExprKind::Case { operand, arms, otherwise } => {
+                operand.iter_mut().for_each(|e| visit(e));
+                for arm in arms {
+                    visit(&mut arm.when);
+                    visit(&mut arm.then);
+                }
+                otherwise.iter_mut().for_each(|e| visit(e));
+            }
+            ExprKind::Subscript { array, indexes } => {
+                visit(array);
+                indexes.iter_mut().for_each(visit);
+            }
+            ExprKind::Slice { array, bounds } => {
+                visit(array);
+                for (low, high) in bounds {
+                    low.iter_mut().for_each(&mut *visit);
+                    high.iter_mut().for_each(&mut *visit);
+                }
+            }
+            ExprKind::Subquery { kind, .. } => match kind {
+                SubqueryKind::Any { test } | SubqueryKind::All { test } => visit(test),
+                SubqueryKind::Exists | SubqueryKind::Scalar | SubqueryKind::Array => {}
+            },
+        }
+    }
+
     /// Whether the expression, subqueries aside, satisfies `test` anywhere.
     pub fn any(&self, test: &mut dyn FnMut(&Expr) -> bool) -> bool {
         if test(self) {

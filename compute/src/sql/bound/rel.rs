@@ -311,6 +311,70 @@ pub struct LockClause {
 }
 
 impl Rel {
+    /// Calls `visit` with each expression that stands in the relation or in those below it, not with its operands
+    /// and not inside its subqueries.
+    pub fn for_each_expr<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
+        match self {
+            Rel::OneRow | Rel::Table(_) | Rel::CteRef { .. } => {}
+            Rel::Values { rows, .. } => rows.iter().flatten().for_each(visit),
+            Rel::Function(scan) => scan.args.iter().for_each(visit),
+            Rel::Filter { input, predicate } => {
+                input.for_each_expr(visit);
+                visit(predicate);
+            }
+            Rel::Project { input, exprs } => {
+                input.for_each_expr(visit);
+                exprs.iter().for_each(|(_, expr)| visit(expr));
+            }
+            Rel::Join(join) => {
+                join.left.for_each_expr(visit);
+                join.right.for_each_expr(visit);
+                join.on.iter().for_each(visit);
+            }
+            Rel::Aggregate(aggregate) => {
+                aggregate.input.for_each_expr(visit);
+                aggregate.groups.iter().for_each(|(_, expr)| visit(expr));
+                for (_, call) in &aggregate.calls {
+                    call.args.iter().for_each(&mut *visit);
+                    call.order_by.iter().for_each(|key| visit(&key.expr));
+                    call.filter.iter().for_each(&mut *visit);
+                }
+            }
+            Rel::Window(window) => {
+                window.input.for_each_expr(visit);
+                window.partition_by.iter().for_each(&mut *visit);
+                window.order_by.iter().for_each(|key| visit(&key.expr));
+                for (_, call) in &window.calls {
+                    call.args.iter().chain(&call.filter).for_each(&mut *visit);
+                }
+            }
+            Rel::Distinct(input) | Rel::Lock { input, .. } => input.for_each_expr(visit),
+            Rel::DistinctOn { input, keys } => {
+                input.for_each_expr(visit);
+                keys.iter().for_each(visit);
+            }
+            Rel::SetOp(op) => {
+                op.left.rel.for_each_expr(visit);
+                op.right.rel.for_each_expr(visit);
+            }
+            Rel::Sort { input, keys } => {
+                input.for_each_expr(visit);
+                keys.iter().for_each(|key| visit(&key.expr));
+            }
+            Rel::Limit { input, limit, offset } => {
+                input.for_each_expr(visit);
+                limit.iter().chain(offset).for_each(visit);
+            }
+            Rel::With { ctes, body } => {
+                for cte in ctes {
+                    cte.query.rel.for_each_expr(visit);
+                    cte.recursive.iter().for_each(|(query, _)| query.rel.for_each_expr(visit));
+                }
+                body.for_each_expr(visit);
+            }
+        }
+    }
+
     /// The columns that this relation makes, in order.
     pub fn columns(&self) -> Vec<ColDef> {
         match self {
