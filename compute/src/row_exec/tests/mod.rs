@@ -34,4 +34,5 @@ scripts! {
     joins_by_key
     locks_through_an_index
     a_lock_keeps_the_definition
+    anomaly_phantom_in_an_index
 }

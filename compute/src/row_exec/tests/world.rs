@@ -5,7 +5,7 @@ use crate::catalog::{CatalogCache, IdAllocator, SessionCatalog};
 use crate::ddl::{DdlContext, execute};
 use crate::functions::{EvalContext, text_io};
 use crate::row_exec::{ExecEnv, Execution, Executor, RowIds, RowPlan, Stop, plan_row};
-use crate::sql::bound::{BoundStatement, Query, TransactionStatement};
+use crate::sql::bound::{BoundStatement, IsolationLevel as Level, Query, TransactionStatement};
 use crate::sql::{BindContext, bind, parse};
 use crate::txn::{Branch, BranchConfig, IsolationLevel, LockWait, Need, Txn};
 use crate::{SqlError, SqlResult};
@@ -217,8 +217,11 @@ impl World {
         let (statement, plan) = self.plan(txn, sql).await?;
         let done = || Ok(Outcome::Rows(Vec::new(), 0));
         match &statement {
-            BoundStatement::Transaction(TransactionStatement::Begin(_)) => {
+            BoundStatement::Transaction(TransactionStatement::Begin(modes)) => {
                 session.in_block = true;
+                if modes.isolation == Some(Level::Serializable) {
+                    *txn = self.branch.begin(IsolationLevel::Serializable);
+                }
                 return done();
             }
             BoundStatement::Transaction(TransactionStatement::Commit { .. }) => {
