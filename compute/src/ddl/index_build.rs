@@ -72,7 +72,9 @@ async fn decode(
             Ok(()) => return Ok(()),
             Err(Stop::Need(need)) => txn.satisfy(need).await?,
             Err(Stop::Error(error)) => return Err(error),
-            Err(Stop::RestartStatement) => return Err(SqlError::internal("a row was read with a lock")),
+            Err(Stop::RestartStatement | Stop::TooLarge) => {
+                return Err(SqlError::internal("a row was read as a statement's"));
+            }
         }
     }
 }

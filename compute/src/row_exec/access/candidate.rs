@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 /// Rows of a table of which nothing is known.
 pub(in crate::row_exec) const UNKNOWN_ROWS: f64 = 10_000.0;
 /// Rows that one value of an index has, where nothing is known, at most.
-const FAN_OUT: f64 = 50.0;
+const FAN_OUT: f64 = 10.0;
 /// Elements of a list whose length is a parameter's.
 const UNKNOWN_LIST: f64 = 10.0;
 /// What a row costs when it is found through an index: its entry, then itself.
@@ -167,8 +167,8 @@ impl<'t, 'e> Candidate<'t, 'e> {
         } else if !unique && self.given.len() == width {
             (table_rows * 0.005).clamp(1.0, FAN_OUT)
         } else {
-            // Each column of a key tells its share of the rows apart.
-            table_rows.powf(1.0 - self.given.len() as f64 / width.max(1) as f64).max(1.0)
+            // Each column of a key tells its share of the rows apart, and the first ones the most.
+            table_rows.powf(0.6 * (1.0 - self.given.len() as f64 / width.max(1) as f64)).max(1.0)
         };
         if null {
             rows *= 10.0;
