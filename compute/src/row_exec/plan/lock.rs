@@ -7,6 +7,7 @@ use crate::row_exec::ops::lock::{KeyLock, RowLock};
 use crate::row_exec::query::Node;
 use crate::sql::bound::{ColId, LockClause, LockStrength, LockWait, Rel};
 use crate::txn;
+use shardforge_types::SqlState;
 
 /// Ids of key columns: from here on, which no binder reaches.
 const FIRST_KEY: u32 = u32::MAX - 0xffff;
@@ -91,5 +92,6 @@ fn cannot_lock(clauses: &[LockClause]) -> SqlError {
         Some(LockStrength::NoKeyUpdate) => "FOR NO KEY UPDATE",
         _ => "FOR UPDATE",
     };
-    SqlError::not_supported(format!("{strength} of these rows"))
+    let message = format!("{strength} cannot be applied to the nullable side of an outer join");
+    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
 }
