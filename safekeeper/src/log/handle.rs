@@ -29,7 +29,7 @@ pub struct LogConfig {
     pub cache_bytes: u64,
     /// A batch takes no further operation once it has this many bytes.
     pub batch_bytes: u64,
-    /// After this long without work, the end of the log is marked (L3).
+    /// After this long without work, or at most twice as long, the end of the log is marked (L3).
     pub idle_mark_after: Duration,
 }
 
