@@ -129,6 +129,20 @@ impl<'a> Mutation<'a> {
         }
     }
 
+    /// How many bytes [`Mutation::encode`] appends.
+    pub fn encoded_len(&self) -> usize {
+        let prefixed = |len: usize| varint_len(len as u64) + len;
+        let second = match *self {
+            Mutation::Insert { value, .. } | Mutation::Update { value, .. } | Mutation::Put { value, .. } => {
+                prefixed(value.len())
+            }
+            Mutation::DeleteRange { end, .. } => prefixed(end.len()),
+            Mutation::Merge { operand, .. } => prefixed(operand.len() + 1),
+            Mutation::Delete { .. } | Mutation::Touch { .. } => 0,
+        };
+        1 + prefixed(self.key().len()) + second
+    }
+
     /// Appends the mutation's bytes.
     pub fn encode(&self, out: &mut impl BufMut) {
         let (tag, second): (u8, Option<&[u8]>) = match *self {
@@ -229,6 +243,11 @@ impl MutationListBuilder {
         mutation.encode(&mut self.0);
     }
 
+    /// Appends all mutations of a list.
+    pub fn extend(&mut self, list: &MutationList) {
+        self.0.extend_from_slice(&list.0);
+    }
+
     /// The size of the list so far, in bytes.
     pub fn len_bytes(&self) -> usize {
         self.0.len()
@@ -238,6 +257,11 @@ impl MutationListBuilder {
     pub fn finish(self) -> MutationList {
         MutationList(self.0.freeze())
     }
+}
+
+/// How many bytes [`put_varint`] appends.
+pub const fn varint_len(value: u64) -> usize {
+    (u64::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
 }
 
 /// Appends a LEB128 varint.

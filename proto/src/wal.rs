@@ -69,6 +69,10 @@ pub struct FragmentRequest {
     pub fragment: u32,
     /// Checks of the rows written in this fragment.
     pub checks: Vec<Check>,
+    /// Ranges `[start, end)` in which nobody but this transaction can have written, or can write before it
+    /// has ended: storage that it made, or row ids that it was given. Its writes there are nobody's
+    /// conflict; who reads there conflicts with the range as a whole.
+    pub fresh: Vec<(Bytes, Bytes)>,
     /// The mutations.
     pub mutations: MutationList,
 }

@@ -91,7 +91,7 @@ async fn a_request_sent_again_takes_effect_once() {
 }
 
 fn fragment(number: u64, fragment: u32, mutations: MutationList) -> FragmentRequest {
-    FragmentRequest { branch: branch(), txn: txn(number), fragment, checks: vec![], mutations }
+    FragmentRequest { branch: branch(), txn: txn(number), fragment, checks: vec![], fresh: vec![], mutations }
 }
 
 const STAGED: CommitOutcome = CommitOutcome::Committed { lsn: Lsn::ZERO, time_micros: 0 };

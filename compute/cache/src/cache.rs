@@ -2,13 +2,15 @@
 
 use crate::config::CacheConfig;
 use crate::filter::KeyFilter;
+use crate::floors::{Beyond, RangeFloors, Span};
 use crate::inflight::Inflight;
 use crate::pages::{CachedPage, ShardPages};
 use crate::pins::{Pin, Pins};
 use crate::recent::{Place, RecentWrites};
 use crate::view::ReadView;
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use shardforge_common::mutation::{Aspects, MutationList};
+use shardforge_common::mutation::{Aspects, Mutation, MutationList};
 use shardforge_common::page::PageBuilder;
 use shardforge_common::wal::{Record, RecordKind};
 use shardforge_common::{BranchRef, Error, Lsn, Result, SlotRange, StorageId, TxnId, key};
@@ -34,6 +36,7 @@ pub struct BranchCache {
     pub(crate) filter: KeyFilter,
     pub(crate) range_deletes: AtomicUsize,
     floor: AtomicU64,
+    pub(crate) range_floors: RangeFloors,
     applied: AtomicU64,
     applied_changed: Notify,
     work: Notify,
@@ -49,12 +52,57 @@ struct Feed {
     last: Lsn,
     /// The LSN that is coming, and the number of its next mutation.
     coming: Place,
+    /// Body bytes of it that recent writes have taken, and what it wrote beyond.
+    coming_bytes: usize,
+    beyond: Beyond,
     /// Body bytes taken since credit was last given back.
     taken: u64,
     /// Why no more is taken until [`BranchCache::restart_feed`].
     ended: Option<Error>,
     /// Why nothing will ever come again.
     closed: Option<Error>,
+}
+
+impl Feed {
+    /// What comes next is of this LSN.
+    fn begin(&mut self, lsn: Lsn) {
+        self.coming = Place { lsn, number: 0 };
+        self.coming_bytes = 0;
+        self.beyond.clear();
+    }
+
+    /// Notes where a part of a large commit wrote, and leaves what it wrote to the pages.
+    fn pass_over(&mut self, list: &MutationList) -> Result<()> {
+        // Keys of one storage id follow one another: of these only the ends are needed.
+        let mut run: Option<(&[u8], &[u8])> = None;
+        for mutation in list.iter() {
+            match mutation? {
+                Mutation::DeleteRange { start, end } if start < end => self.beyond.add(start, end),
+                Mutation::DeleteRange { .. } => {}
+                Mutation::Merge { operator, .. } => {
+                    return Err(Error::invalid(format!("unknown merge operator {operator}")));
+                }
+                other => {
+                    let key = other.key();
+                    run = Some(match run {
+                        Some((first, last)) if first.get(..8) == key.get(..8) => {
+                            (first.min(key), last.max(key))
+                        }
+                        Some((first, last)) => {
+                            self.beyond.add_keys(first, last);
+                            (key, key)
+                        }
+                        None => (key, key),
+                    });
+                }
+            }
+            self.coming.number += 1;
+        }
+        if let Some((first, last)) = run {
+            self.beyond.add_keys(first, last);
+        }
+        Ok(())
+    }
 }
 
 impl BranchCache {
@@ -73,6 +121,8 @@ impl BranchCache {
             feed: Mutex::new(Feed {
                 last: floor,
                 coming: Place { lsn: floor, number: 0 },
+                coming_bytes: 0,
+                beyond: Beyond::default(),
                 taken: 0,
                 ended: None,
                 closed: None,
@@ -82,6 +132,7 @@ impl BranchCache {
             filter: KeyFilter::new(),
             range_deletes: AtomicUsize::new(0),
             floor: AtomicU64::new(floor.0),
+            range_floors: RangeFloors::default(),
             applied: AtomicU64::new(floor.0),
             applied_changed: Notify::new(),
             work: Notify::new(),
@@ -113,6 +164,21 @@ impl BranchCache {
     /// Recent writes hold everything above this LSN; a snapshot below it is read around the cache.
     pub fn floor(&self) -> Lsn {
         Lsn(self.floor.load(Ordering::Acquire))
+    }
+
+    /// The same for one key: a large commit raises the floor of what it wrote (R4).
+    pub fn floor_of(&self, key: &[u8]) -> Lsn {
+        self.floor().max(self.range_floors.of_key(key))
+    }
+
+    /// The highest floor of any key in `[lo, hi)`.
+    pub fn floor_in(&self, lo: &[u8], hi: Option<&[u8]>) -> Lsn {
+        self.floor().max(self.range_floors.highest_in(lo, hi))
+    }
+
+    /// Whether ranges have a floor of their own: folding everything ends that.
+    pub fn has_range_floors(&self) -> bool {
+        !self.range_floors.is_empty()
     }
 
     /// Everything up to here has been applied.
@@ -164,7 +230,7 @@ impl BranchCache {
         after: Lsn,
         through: Lsn,
         aspects: Aspects,
-    ) -> Option<(bytes::Bytes, Lsn)> {
+    ) -> Option<(Bytes, Lsn)> {
         self.recent.read().written_in(start, end, after, through, aspects)
     }
 
@@ -225,27 +291,66 @@ impl BranchCache {
             )));
         }
         if feed.coming.lsn != header.lsn {
-            feed.coming = Place { lsn: header.lsn, number: 0 };
+            feed.begin(header.lsn);
         }
         if matches!(header.kind, RecordKind::Commit | RecordKind::Fragment) {
             let list = MutationList::from_bytes(record.body.clone());
-            let mut mutations = list.iter().peekable();
-            while mutations.peek().is_some() {
-                let mut recent = self.recent.write();
-                for mutation in mutations.by_ref().take(ADD_BATCH) {
-                    recent.add(feed.coming, mutation?, |slice| list.share(slice), &self.filter)?;
-                    feed.coming.number += 1;
-                }
-                self.range_deletes.store(recent.range_deletes().len(), Ordering::Release);
+            let large = header.kind == RecordKind::Fragment || header.fragment > 0;
+            if large && feed.coming_bytes + record.body.len() > self.config.large_commit_bytes {
+                feed.pass_over(&list)?;
+            } else {
+                feed.coming_bytes += record.body.len();
+                self.add_all(&list, &mut feed.coming)?;
             }
         }
         if header.last {
             feed.last = header.lsn;
+            if !feed.beyond.is_empty() {
+                self.raise_floor_of(feed.beyond.take(), header.lsn);
+            }
             if self.created_expected.load(Ordering::Acquire) != 0 {
                 self.add_created(header.txn, header.lsn);
             }
         }
         Ok(())
+    }
+
+    fn add_all(&self, list: &MutationList, at: &mut Place) -> Result<()> {
+        let mut mutations = list.iter().peekable();
+        while mutations.peek().is_some() {
+            let mut recent = self.recent.write();
+            for mutation in mutations.by_ref().take(ADD_BATCH) {
+                recent.add(*at, mutation?, |slice| list.share(slice), &self.filter)?;
+                at.number += 1;
+            }
+            self.range_deletes.store(recent.range_deletes().len(), Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// R4: raises the floor of what a commit wrote to its LSN, before that is published as applied.
+    fn raise_floor_of(&self, spans: Vec<Span>, lsn: Lsn) {
+        for span in spans {
+            {
+                // Under the lock that pages enter by, as for the floor of all keys.
+                let mut pages = self.pages.write();
+                self.range_floors.raise(span.clone(), lsn);
+                pages.iter_mut().for_each(|shard| shard.remove_overlapping(&span.lo, Some(&span.hi)));
+            }
+            metrics::counter!("shardforge_cache_range_floors_total").increment(1);
+            // Readers below the new floor go around; those above it must not find what is older.
+            let mut from = span.lo.clone();
+            loop {
+                let mut recent = self.recent.write();
+                let keys: Vec<Bytes> =
+                    recent.iter(&from, Some(&span.hi)).take(ADD_BATCH).map(|(key, _)| key.clone()).collect();
+                let Some(last) = keys.last() else { break };
+                from = [&last[..], &[0]].concat().into();
+                for key in &keys {
+                    recent.remove_through(key, lsn, &self.filter);
+                }
+            }
+        }
     }
 
     /// R5: before its commit, a new storage is one page without rows.
@@ -258,6 +363,9 @@ impl BranchCache {
         }
         for storage in storages {
             let (lo, hi) = key::storage_range(storage);
+            if self.range_floors.highest_in(&lo, Some(&hi)) > lsn.prev() {
+                continue;
+            }
             for shard in pages.iter_mut() {
                 if !shard.overlaps(&lo, Some(&hi)) {
                     let page = PageBuilder::new().finish(shard.slots(), &lo, Some(&hi), lsn.prev());
@@ -273,6 +381,7 @@ impl BranchCache {
         // every later reader of the floor sees.
         let _pages = self.pages.write();
         self.floor.fetch_max(floor.0, Ordering::AcqRel);
+        self.range_floors.forget_through(floor);
     }
 
     /// How many body bytes the feed may have under way.
@@ -303,7 +412,8 @@ impl BranchCache {
     pub fn restart_feed(&self) -> Lsn {
         let mut feed = self.feed.lock();
         feed.last = self.applied();
-        feed.coming = Place { lsn: feed.last, number: 0 };
+        let last = feed.last;
+        feed.begin(last);
         feed.taken = 0;
         feed.ended = None;
         feed.last.next()
@@ -314,7 +424,7 @@ impl BranchCache {
     pub fn reset(&self, floor: Lsn) {
         let mut feed = self.feed.lock();
         feed.last = floor;
-        feed.coming = Place { lsn: floor, number: 0 };
+        feed.begin(floor);
         self.raise_floor(floor);
         let mut recent = self.recent.write();
         let mut pages = self.pages.write();
@@ -343,6 +453,12 @@ impl BranchCache {
         self.recent.read().validate(&self.filter);
         self.pages.read().iter().for_each(ShardPages::validate);
         assert!(self.floor() <= self.applied());
+        for shard in &*self.pages.read() {
+            for page in shard.iter() {
+                let floor = self.range_floors.highest_in(page.page.lo(), page.page.hi());
+                assert!(floor <= page.lsn(), "a cached page lies below the floor of its range");
+            }
+        }
     }
 }
 

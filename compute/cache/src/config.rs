@@ -10,6 +10,9 @@ pub struct CacheConfig {
     /// Recent writes beyond which the floor rises to the applied LSN, whoever still reads below it
     /// and whether or not pageservers have ingested so far (R4), in bytes.
     pub recent_bytes_hard: usize,
+    /// How much of one large commit recent writes take, in bytes of its records. Of what it wrote beyond,
+    /// only the floor is raised (R4).
+    pub large_commit_bytes: usize,
     /// Target size of a page made by folding, in bytes.
     pub page_bytes: usize,
     /// Pages that one reader may hold outside the cache, in bytes.
@@ -31,6 +34,7 @@ impl CacheConfig {
             page_cache_bytes,
             recent_bytes,
             recent_bytes_hard: recent_bytes.saturating_mul(4),
+            large_commit_bytes: recent_bytes / 4,
             page_bytes,
             held_bytes: (page_cache_bytes / 16).clamp(256 << 10, 4 << 20),
             scan_bytes: (page_cache_bytes as u64 / 32).clamp(32 << 10, 1 << 20),

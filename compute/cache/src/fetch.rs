@@ -22,7 +22,7 @@ impl BranchCache {
             let run = held.count_scan_fetch();
             if run > PAGES_BEFORE_STREAM {
                 let max_bytes = self.config.scan_bytes.min((32 << 10) << (run - PAGES_BEFORE_STREAM).min(16));
-                let (floor, exact) = self.bounds(need);
+                let (floor, exact) = self.bounds(need, self.floor_in(&need.key, Some(end)));
                 let request = ScanRequest {
                     branch: self.branch,
                     slots: need.slots,
@@ -38,7 +38,7 @@ impl BranchCache {
         } else {
             held.reset_run();
         }
-        if need.exact || need.snapshot < self.floor() {
+        if need.exact || need.snapshot < self.floor_of(&need.key) {
             return self.fetch_one(need, held).await;
         }
         let turn = self.inflight.turn(need).await;
@@ -48,16 +48,18 @@ impl BranchCache {
         self.fetch_one(need, held).await
     }
 
-    /// The lowest LSN that an answer may have now, and whether only the snapshot itself will do.
-    fn bounds(&self, need: &PageNeed) -> (Lsn, bool) {
-        let floor = self.floor();
+    /// The lowest LSN that an answer may have now, and whether only the snapshot itself will do. `least` is
+    /// the floor of what it is known to cover.
+    fn bounds(&self, need: &PageNeed, least: Lsn) -> (Lsn, bool) {
+        let floor = self.floor().max(least);
         let exact = need.exact || need.snapshot < floor;
         (if exact { need.snapshot } else { floor }, exact)
     }
 
     async fn fetch_one(&self, need: &PageNeed, held: &mut Held) -> Result<()> {
+        let mut least = self.floor_of(&need.key);
         loop {
-            let (floor, exact) = self.bounds(need);
+            let (floor, exact) = self.bounds(need, least);
             let request = PageRequest {
                 branch: self.branch,
                 slots: need.slots,
@@ -88,11 +90,12 @@ impl BranchCache {
                 held.insert(page, self.config.held_bytes);
                 return Ok(());
             }
-            // R3: the floor rose above the page while it was on its way.
+            // R3: the floor rose above the page while it was on its way, or that of a part of it is higher.
             if page.lsn() == need.snapshot {
                 held.insert(page, self.config.held_bytes);
                 return Ok(());
             }
+            least = self.floor_in(page.lo(), page.hi());
         }
     }
 
@@ -156,7 +159,7 @@ impl BranchCache {
     /// within `room`. Answers whether the floor was not above it.
     fn enter(&self, page: &Page, room: Option<usize>) -> bool {
         let mut pages = self.pages.write();
-        if self.floor() > page.lsn() {
+        if self.floor_in(page.lo(), page.hi()) > page.lsn() {
             return false;
         }
         let total: usize = pages.iter().map(ShardPages::bytes).sum();

@@ -40,7 +40,7 @@ impl BranchCache {
     pub fn fold_target(&self, ingested: Lsn) -> Option<Lsn> {
         let bytes = self.recent_bytes();
         let applied = self.applied();
-        if bytes <= self.config.recent_bytes && !self.has_many_range_deletes() {
+        if bytes <= self.config.recent_bytes && !self.has_many_range_deletes() && !self.has_range_floors() {
             return None;
         }
         let target = if bytes >= self.config.recent_bytes_hard {

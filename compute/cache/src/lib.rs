@@ -16,6 +16,8 @@
 //! 4. When recent writes grow, [`BranchCache::begin_fold`] raises the floor and folds what lies
 //!    below into the cached pages.
 //! 5. Pages that are not read leave when the cache is full.
+//! 6. A commit too large for recent writes raises the floor of the keys that it wrote, and of no others:
+//!    they are read from pages at or above it.
 //!
 //! # Invariants
 //!
@@ -23,6 +25,7 @@
 //! 2. Recent writes hold every mutation above the floor and at or below the applied LSN.
 //! 3. A cached page at LSN p holds every row of its interval and shard at p; in its interval nothing
 //!    happened between p and the floor that is not in recent writes.
+//!    Where a range has a floor of its own, that counts for both.
 //! 4. Cached pages of a shard are disjoint.
 //!
 //! # What it does not do
@@ -36,6 +39,7 @@ mod cache;
 mod config;
 mod fetch;
 mod filter;
+mod floors;
 mod fold;
 mod held;
 mod inflight;

@@ -123,7 +123,8 @@ impl ShardPages {
         }
     }
 
-    fn remove_overlapping(&mut self, lo: &[u8], hi: Option<&[u8]>) {
+    /// Lets the pages go that meet `[lo, hi)`.
+    pub(crate) fn remove_overlapping(&mut self, lo: &[u8], hi: Option<&[u8]>) {
         while let Some(page) = self
             .covering(lo)
             .or_else(|| self.first_from(lo).filter(|page| hi.is_none_or(|hi| page.page.lo() < hi)))

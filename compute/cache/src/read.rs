@@ -73,7 +73,7 @@ impl BranchCache {
                 scan_end: None,
             })
         };
-        if snapshot < self.floor() {
+        if snapshot < self.floor_of(key) {
             return need(true);
         }
         let recent =
@@ -100,7 +100,7 @@ impl BranchCache {
             } else {
                 in_page(&page.page, key)
             };
-            let floor = self.floor();
+            let floor = self.floor_of(key);
             if floor > snapshot {
                 return need(true);
             }
@@ -108,7 +108,7 @@ impl BranchCache {
                 return answer;
             }
         }
-        let floor = self.floor();
+        let floor = self.floor_of(key);
         if floor <= snapshot && wiped.is_some_and(|wiped| wiped > floor) {
             return Lookup::Absent;
         }
@@ -125,7 +125,8 @@ impl BranchCache {
         pages.iter().find(|shard| shard.slots() == slots)?.covering_below(key).cloned()
     }
 
-    /// A page to read a range at a position from: of the reader's own when it is safe, else cached.
+    /// A page to read a range at a position from: of the reader's own when it is safe, else cached. Without
+    /// one, whether it must be fetched at exactly the snapshot.
     fn page_at(
         &self,
         slots: SlotRange,
@@ -133,23 +134,28 @@ impl BranchCache {
         reverse: bool,
         snapshot: Lsn,
         held: &Held,
-    ) -> Option<Arc<CachedPage>> {
+    ) -> Result<Arc<CachedPage>, bool> {
         let own = match (held.is_empty(), reverse) {
             (true, _) => None,
             (false, false) => held.covering(slots, position),
             (false, true) => held.covering_below(slots, position),
         };
-        let floor = self.floor();
+        let floor_over = |page: &CachedPage| self.floor_in(page.page.lo(), page.page.hi());
         if let Some(own) = own
-            && (own.lsn() == snapshot || (floor <= own.lsn() && own.lsn() < snapshot))
+            && (own.lsn() == snapshot || (floor_over(own) <= own.lsn() && own.lsn() < snapshot))
         {
-            return Some(own.clone());
+            return Ok(own.clone());
         }
-        if floor > snapshot {
-            return None;
+        if self.floor() > snapshot {
+            return Err(true);
         }
         let cached = if reverse { self.cached_below(slots, position) } else { self.cached(slots, position) };
-        cached.or_else(|| own.filter(|own| floor <= own.lsn()).cloned())
+        match cached.or_else(|| own.filter(|own| floor_over(own) <= own.lsn()).cloned()) {
+            // Recent writes do not know what became of it between the snapshot and its own LSN.
+            Some(page) if floor_over(&page) > snapshot => Err(true),
+            Some(page) => Ok(page),
+            None => Err(false),
+        }
     }
 
     pub(crate) fn range_step(
@@ -178,8 +184,8 @@ impl BranchCache {
         let mut pages: SmallVec<[Arc<CachedPage>; 1]> = SmallVec::new();
         for slots in &shards {
             match self.page_at(*slots, position, range.reverse, snapshot, held) {
-                Some(page) => pages.push(page),
-                None => return need(*slots, position, self.floor() > snapshot),
+                Ok(page) => pages.push(page),
+                Err(exact) => return need(*slots, position, exact),
             }
         }
         let mut lo = range.start;
@@ -193,7 +199,7 @@ impl BranchCache {
         }
         // Pages at exactly the snapshot need no recent writes, and no floor.
         let exact = pages.iter().all(|page| page.lsn() == snapshot);
-        if !exact && self.floor() > snapshot {
+        if !exact && self.floor_in(lo, Some(hi)) > snapshot {
             return need(shards[0], position, true);
         }
         let silent = exact

@@ -2,6 +2,7 @@
 
 use crate::sql::bound::CopyFormat;
 use crate::{SqlError, SqlResult};
+use memchr::{memchr, memchr2, memchr3};
 use shardforge_types::SqlState;
 
 /// The largest row: PostgreSQL's own limit, in bytes.
@@ -55,7 +56,7 @@ impl Fields {
     pub fn get(&self, index: usize) -> SqlResult<Option<&str>> {
         let Some((start, end)) = self.spans[index] else { return Ok(None) };
         match std::str::from_utf8(&self.buffer[start..end]) {
-            Ok(text) if !text.contains('\0') => Ok(Some(text)),
+            Ok(text) if memchr(0, text.as_bytes()).is_none() => Ok(Some(text)),
             Ok(_) => Err(SqlError::new(
                 SqlState::CHARACTER_NOT_IN_REPERTOIRE,
                 "invalid byte sequence for encoding \"UTF8\": 0x00",
@@ -167,6 +168,18 @@ impl Reader {
         let mut at = self.scanned;
         let (quote, escape) = (self.format.quote, self.format.escape);
         while at < bytes.len() {
+            // What means nothing here is passed over at once.
+            let rest = &bytes[at..];
+            let special = match (self.format.csv, self.in_quotes) {
+                (false, _) => memchr3(b'\n', b'\r', b'\\', rest),
+                (true, false) => memchr3(b'\n', b'\r', quote, rest),
+                (true, true) => memchr2(quote, escape, rest),
+            };
+            let Some(special) = special else {
+                at = bytes.len();
+                break;
+            };
+            at += special;
             let byte = bytes[at];
             if self.format.csv {
                 if byte == quote || (self.in_quotes && byte == escape) {
@@ -181,10 +194,6 @@ impl Reader {
                     } else {
                         self.in_quotes = !self.in_quotes;
                     }
-                    at += 1;
-                    continue;
-                }
-                if self.in_quotes {
                     at += 1;
                     continue;
                 }
@@ -250,7 +259,7 @@ impl Reader {
         let mut at = 0;
         loop {
             // A field without a backslash is copied at once.
-            let plain = line[at..].iter().position(|byte| *byte == delimiter || *byte == b'\\');
+            let plain = memchr2(delimiter, b'\\', &line[at..]);
             let start = fields.buffer.len();
             let raw_start = at;
             let mut end = at + plain.unwrap_or(line.len() - at);
@@ -260,7 +269,7 @@ impl Reader {
                 let (byte, used) = unescape(&line[end..]);
                 fields.buffer.extend(byte);
                 end += used;
-                let more = line[end..].iter().position(|byte| *byte == delimiter || *byte == b'\\');
+                let more = memchr2(delimiter, b'\\', &line[end..]);
                 let next = end + more.unwrap_or(line.len() - end);
                 fields.buffer.extend_from_slice(&line[end..next]);
                 end = next;

@@ -120,8 +120,6 @@ struct Mover<'a> {
     columns: Vec<usize>,
     row: Vec<Datum>,
     key: Vec<u8>,
-    /// The highest key so far: a key above it has no duplicate.
-    highest: Vec<u8>,
 }
 
 impl<'a> Mover<'a> {
@@ -129,8 +127,8 @@ impl<'a> Mover<'a> {
         let columns = new.visible_columns().map(|(position, _)| position).collect();
         let (old, new) = (TableCodec::new(old), TableCodec::new(new));
         let writer = RowWriter::new();
-        let (row, key, highest) = Default::default();
-        Self { old, new, row_ids, context, writer, columns, row, key, highest }
+        let (row, key) = Default::default();
+        Self { old, new, row_ids, context, writer, columns, row, key }
     }
 
     async fn move_rows(&mut self, mut read: RangeRead, txn: &mut Txn) -> SqlResult<()> {
@@ -173,12 +171,14 @@ impl<'a> Mover<'a> {
         if let Some(null) = self.new.key().iter().find(is_null) {
             return Err(contains_nulls(&table, &table.columns[null.column].name));
         }
-        let row_id = self.row_ids.as_ref().map_or(Ok(0), RowIds::next)?;
+        let row_id = match &self.row_ids {
+            Some(ids) => ids.take(1)?.start,
+            None => 0,
+        };
         self.new.encode_key(&self.row, row_id, &mut self.key)?;
-        let key = Bytes::copy_from_slice(&self.key);
-        if self.key > self.highest {
-            self.highest.clone_from(&self.key);
-        } else if access::complete(txn, |txn| txn.get(&key, Visibility::Now)).await?.is_some() {
+        // A key above all others has no duplicate.
+        let in_order = txn.is_unwritten(&self.key);
+        if !in_order && access::complete(txn, |txn| txn.get(&self.key, Visibility::Now)).await?.is_some() {
             return Err(self.duplicate());
         }
         let mut chunks = Vec::new();
@@ -189,8 +189,10 @@ impl<'a> Mover<'a> {
                 .map_err(|error| ValueError::new(error.sqlstate(), error.fields().message.clone()))
         };
         let value = self.writer.write_datums(codec.layout(), codec.version(), &self.row, &mut store)?;
-        let value = Bytes::copy_from_slice(value);
-        insert(txn, key, value).await?;
+        let appended = in_order && access::complete(txn, |txn| txn.append(&self.key, value, false)).await?;
+        if !appended {
+            insert(txn, Bytes::copy_from_slice(&self.key), Bytes::copy_from_slice(value)).await?;
+        }
         for (key, chunk) in chunks {
             insert(txn, key, chunk).await?;
         }

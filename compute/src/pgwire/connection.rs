@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 const FLUSH_ABOVE: usize = 64 * 1024;
 /// How much the input buffer grows by when a message does not fit, in bytes.
 const READ_STEP: usize = 16 * 1024;
+/// The input buffer during COPY, where the client does not wait for answers, in bytes.
+const STREAM_BUFFER: usize = 256 * 1024;
 /// The largest message of a client that has not proved who it is, in bytes.
 const MAX_STRANGER_LEN: usize = 64 * 1024;
 
@@ -125,6 +127,18 @@ impl Wire {
     /// Whether the next message is here already, and is a Sync.
     pub fn next_is_sync(&self) -> bool {
         self.reader.buffer[self.reader.start..self.reader.end].first() == Some(&b'S')
+    }
+
+    /// Much is about to come: more of it is read at once.
+    pub fn expect_stream(&mut self) {
+        if self.reader.buffer.len() < STREAM_BUFFER {
+            self.reader.buffer.resize(STREAM_BUFFER, 0);
+        }
+    }
+
+    /// Whether a whole message is in the buffer, so that [`Wire::wait`] would not wait.
+    pub fn has_message(&self) -> bool {
+        matches!(self.reader.whole_message(), Ok(Some(_)))
     }
 
     /// Waits until a whole message is in the buffer.

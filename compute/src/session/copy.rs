@@ -18,7 +18,9 @@ use shardforge_types::{Datum, Settings, SqlState, text};
 use std::sync::Arc;
 
 /// Rows are written when so many have been read.
-const BATCH_ROWS: usize = 256;
+const BATCH_ROWS: usize = 512;
+/// So many rows keep their buffers from batch to batch.
+const KEPT_ROWS: usize = 2 * BATCH_ROWS;
 
 impl Session {
     /// Runs a COPY, its conversation with the client included.
@@ -156,66 +158,61 @@ impl Session {
             table: table.clone(),
             columns: columns.to_vec(),
             settings,
-            rows: Vec::with_capacity(BATCH_ROWS),
+            rows: Rows::default(),
         };
         let mut execution = Execution::new(row);
+        wire.expect_stream();
         // The first error is kept while the rest of the data is read and dropped: the client sends on
         // until it hears of it.
         let mut result = Ok(());
         let (cancel, mut deadline) = (self.cancel.clone(), self.deadline());
-        loop {
+        let mut ended = false;
+        while !ended && result.is_ok() {
             // Interruptions first: a client that never pauses must not be deaf to them.
             tokio::select! {
                 biased;
                 error = interrupted(&cancel, &mut deadline) => return Ok(Err(error)),
                 waited = wire.wait() => waited?,
             }
-            let ended = match wire.take() {
-                Ok((Frontend::CopyData(bytes), _)) => {
-                    if result.is_ok() {
-                        result = input.push(bytes);
-                    }
-                    false
-                }
-                Ok((Frontend::CopyDone, _)) => {
-                    if result.is_ok() {
+            while !ended && result.is_ok() && input.rows.len() < BATCH_ROWS && wire.has_message() {
+                match wire.take() {
+                    Ok((Frontend::CopyData(bytes), _)) => result = input.push(bytes),
+                    Ok((Frontend::CopyDone, _)) => {
                         result = input.finish();
+                        ended = true;
                     }
-                    true
+                    Ok((Frontend::CopyFail(reason), _)) => {
+                        return Ok(Err(SqlError::new(
+                            SqlState::QUERY_CANCELED,
+                            format!("COPY from stdin failed: {reason}"),
+                        )));
+                    }
+                    Ok((Frontend::Flush | Frontend::Sync, _)) => {}
+                    Ok((Frontend::Terminate, _)) => return Err(Ended::ByClient),
+                    Ok(_) => {
+                        return Ok(Err(crate::pgwire::message::violation(
+                            "unexpected message type during COPY from stdin",
+                        )));
+                    }
+                    Err(error) => return Ok(Err(error)),
                 }
-                Ok((Frontend::CopyFail(reason), _)) => {
-                    return Ok(Err(SqlError::new(
-                        SqlState::QUERY_CANCELED,
-                        format!("COPY from stdin failed: {reason}"),
-                    )));
-                }
-                Ok((Frontend::Flush | Frontend::Sync, _)) => false,
-                Ok((Frontend::Terminate, _)) => return Err(Ended::ByClient),
-                Ok(_) => {
-                    return Ok(Err(crate::pgwire::message::violation(
-                        "unexpected message type during COPY from stdin",
-                    )));
-                }
-                Err(error) => return Ok(Err(error)),
-            };
-            if result.is_ok() && (ended || input.rows.len() >= BATCH_ROWS) {
-                let rows = std::mem::replace(&mut input.rows, Vec::with_capacity(BATCH_ROWS));
-                result =
-                    cancellable(&cancel, &mut deadline, self.write_rows(&mut execution, rows, statement))
-                        .await;
             }
-            if ended || result.is_err() {
-                break;
+            // Rows before a line that cannot be read come first, and so do their errors.
+            if !input.rows.is_empty() {
+                let rows = &mut input.rows;
+                let written =
+                    cancellable(&cancel, &mut deadline, self.write_rows(&mut execution, rows, statement));
+                result = written.await.and(result);
             }
         }
         Ok(result.map(|()| execution.affected()))
     }
 
-    /// Writes rows that were read.
+    /// Writes rows that were read, and forgets them.
     async fn write_rows(
         &mut self,
         execution: &mut Execution,
-        rows: Vec<Vec<Datum>>,
+        rows: &mut Rows,
         statement: &Statement,
     ) -> SqlResult<()> {
         let row_ids = match execution.plan().needs_row_ids() {
@@ -226,38 +223,71 @@ impl Session {
         let transaction = self.transaction();
         let mut guard = transaction.lock().await;
         let txn = execute::open(&mut guard)?;
-        let mut rows = rows.into_iter();
-        let mut row = Vec::new();
-        let mut taken = true;
-        loop {
+        for row in rows.filled() {
             // After a wait the same row goes on; only then comes the next one.
-            if std::mem::replace(&mut taken, false) {
-                row = match rows.next() {
-                    Some(row) => row,
-                    None => return Ok(()),
+            loop {
+                let mut env = ExecEnv {
+                    txn,
+                    params: &statement.params,
+                    context: &statement.context,
+                    row_ids: row_ids.as_deref(),
+                    lock_wait,
                 };
-            }
-            let mut env = ExecEnv {
-                txn,
-                params: &statement.params,
-                context: &statement.context,
-                row_ids: row_ids.as_deref(),
-                lock_wait,
-            };
-            match execution.push(&mut env, &mut row) {
-                Ok(()) => taken = true,
-                Err(Stop::Need(need)) => txn.satisfy(need).await?,
-                // What was read from the client is gone: the statement cannot be run again.
-                Err(Stop::RestartStatement) => {
-                    return Err(SqlError::new(
-                        SqlState::T_R_SERIALIZATION_FAILURE,
-                        "could not serialize access due to concurrent update",
-                    ));
+                match execution.push(&mut env, row) {
+                    Ok(()) => break,
+                    Err(Stop::Need(need)) => txn.satisfy(need).await?,
+                    // What was read from the client is gone: the statement cannot be run again.
+                    Err(Stop::RestartStatement) => {
+                        return Err(SqlError::new(
+                            SqlState::T_R_SERIALIZATION_FAILURE,
+                            "could not serialize access due to concurrent update",
+                        ));
+                    }
+                    Err(Stop::TooLarge) => return Err(SqlError::internal("a write was given up")),
+                    Err(Stop::Error(error)) => return Err(error),
                 }
-                Err(Stop::TooLarge) => return Err(SqlError::internal("a write was given up")),
-                Err(Stop::Error(error)) => return Err(error),
             }
         }
+        rows.clear();
+        Ok(())
+    }
+}
+
+/// Rows that were read and not yet written. Their buffers are used again.
+#[derive(Default)]
+struct Rows {
+    rows: Vec<Vec<Datum>>,
+    len: usize,
+}
+
+impl Rows {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// An empty row at the end.
+    fn next(&mut self) -> &mut Vec<Datum> {
+        if self.len == self.rows.len() {
+            self.rows.push(Vec::new());
+        }
+        let row = &mut self.rows[self.len];
+        self.len += 1;
+        row.clear();
+        row
+    }
+
+    fn filled(&mut self) -> &mut [Vec<Datum>] {
+        &mut self.rows[..self.len]
+    }
+
+    fn clear(&mut self) {
+        self.len = 0;
+        // One message may have had very many rows.
+        self.rows.truncate(KEPT_ROWS);
     }
 }
 
@@ -270,7 +300,7 @@ struct Input {
     /// Positions of the columns that the data has.
     columns: Vec<usize>,
     settings: Settings,
-    rows: Vec<Vec<Datum>>,
+    rows: Rows,
 }
 
 impl Input {
@@ -303,7 +333,7 @@ struct RowSink<'a> {
     table: &'a TableDef,
     columns: &'a [usize],
     settings: &'a Settings,
-    rows: &'a mut Vec<Vec<Datum>>,
+    rows: &'a mut Rows,
 }
 
 impl RowSink<'_> {
@@ -319,28 +349,12 @@ impl RowSink<'_> {
                 "extra data after last expected column",
             ));
         }
-        let mut row = Vec::with_capacity(self.columns.len());
-        for (index, position) in self.columns.iter().enumerate() {
-            let column = &self.table.columns[*position];
-            // In order of columns, as PostgreSQL does: a value that cannot be read comes before one
-            // that is missing. An empty line is one empty field.
-            if index >= fields.len() {
-                return Err(SqlError::new(
-                    SqlState::BAD_COPY_FILE_FORMAT,
-                    format!("missing data for column \"{}\"", column.name),
-                ));
-            }
-            row.push(match fields.get(index)? {
-                Some(field) => text::input(field, column.ty, self.settings).map_err(|error| {
-                    let mut error = SqlError::from(error);
-                    error.fields_mut().context = Some(format!(", column {}: \"{field}\"", column.name));
-                    error
-                })?,
-                None => Datum::Null,
-            });
+        let row = self.rows.next();
+        let read = read_row(row, fields, self.table, self.columns, self.settings);
+        if read.is_err() {
+            self.rows.len -= 1;
         }
-        self.rows.push(row);
-        Ok(())
+        read
     }
 
     fn check_header(&self, fields: &Fields) -> SqlResult<()> {
@@ -360,4 +374,34 @@ impl RowSink<'_> {
         }
         Ok(())
     }
+}
+
+/// Reads the fields of a line into a row.
+fn read_row(
+    row: &mut Vec<Datum>,
+    fields: &Fields,
+    table: &TableDef,
+    columns: &[usize],
+    settings: &Settings,
+) -> SqlResult<()> {
+    for (index, position) in columns.iter().enumerate() {
+        let column = &table.columns[*position];
+        // In order of columns, as PostgreSQL does: a value that cannot be read comes before one
+        // that is missing. An empty line is one empty field.
+        if index >= fields.len() {
+            return Err(SqlError::new(
+                SqlState::BAD_COPY_FILE_FORMAT,
+                format!("missing data for column \"{}\"", column.name),
+            ));
+        }
+        row.push(match fields.get(index)? {
+            Some(field) => text::input(field, column.ty, settings).map_err(|error| {
+                let mut error = SqlError::from(error);
+                error.fields_mut().context = Some(format!(", column {}: \"{field}\"", column.name));
+                error
+            })?,
+            None => Datum::Null,
+        });
+    }
+    Ok(())
 }

@@ -341,7 +341,8 @@ async fn background(branch: Weak<Branch>, cache: Arc<BranchCache>) {
                 }
             }
         }
-        if cache.recent_bytes() > branch.config.recent_bytes || cache.has_many_range_deletes() {
+        let pressed = cache.recent_bytes() > branch.config.recent_bytes || cache.has_many_range_deletes();
+        if pressed || cache.has_range_floors() {
             match branch.wal.branch_status(branch.id).await {
                 Ok(status) => match cache.fold_target(status.ingested) {
                     Some(floor) => {
@@ -351,7 +352,8 @@ async fn background(branch: Weak<Branch>, cache: Arc<BranchCache>) {
                         }
                     }
                     // Pageservers are behind, or someone reads an old snapshot.
-                    None => tick = PRESSED_TICK,
+                    None if pressed => tick = PRESSED_TICK,
+                    None => {}
                 },
                 Err(error) => tracing::debug!(branch = %branch.id, %error, "no branch status"),
             }

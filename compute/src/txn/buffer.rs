@@ -10,8 +10,11 @@
 //! 2. An entry at or above the *barrier* (the later of statement start and last savepoint) is replaced
 //!    by the next write of its key: nobody can return to it.
 //! 3. `discarded` holds the orders that were undone after they had gone to a run.
+//!
+//! New rows in key order, of which nobody else can know, are kept apart: see [`super::bulk`].
 
 use super::Visibility;
+use super::bulk::{Chunk, Lanes, rows_of};
 use super::spill::{Run, RunWriter};
 use bytes::Bytes;
 use shardforge_common::disk::Disk;
@@ -110,6 +113,7 @@ pub(crate) struct WriteBuffer {
     runs: Vec<Run>,
     discarded: Vec<(Order, Order)>,
     created: Vec<(Order, StorageId)>,
+    bulk: Lanes,
     next: Order,
     statement: Order,
     /// What reads of the running command see; at or above `statement`.
@@ -121,7 +125,7 @@ pub(crate) struct WriteBuffer {
 
 impl WriteBuffer {
     pub(crate) fn is_empty(&self) -> bool {
-        self.map.is_empty() && self.ranges.is_empty() && self.runs.is_empty()
+        self.map.is_empty() && self.ranges.is_empty() && self.runs.is_empty() && self.bulk.is_empty()
     }
 
     /// Whether it has ever held more than row locks.
@@ -130,7 +134,12 @@ impl WriteBuffer {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.bulk.bytes()
+    }
+
+    /// Bulk rows come in chunks of about this size, in bytes.
+    pub(crate) fn set_chunk_bytes(&mut self, bytes: usize) {
+        self.bulk.set_chunk_bytes(bytes);
     }
 
     /// The order of the next write: a point to return to.
@@ -141,6 +150,7 @@ impl WriteBuffer {
     /// A point that will be returned to: nothing before it is replaced from now on.
     pub(crate) fn savepoint(&mut self) -> Order {
         // An order of its own parts what came before from what comes after, checks included.
+        self.bulk.close_all();
         self.next += 1;
         self.barrier = self.next;
         self.next
@@ -155,6 +165,7 @@ impl WriteBuffer {
 
     /// The same within a statement, whose beginning stays where it was.
     pub(crate) fn next_command(&mut self) {
+        self.bulk.close_all();
         self.command = self.next;
         self.barrier = self.next;
     }
@@ -174,7 +185,28 @@ impl WriteBuffer {
 
     pub(crate) fn mark_created(&mut self, storage: StorageId) {
         self.created.push((self.next, storage));
+        self.bulk.created(storage);
         self.next += 1;
+    }
+
+    /// Whether a key is known to exist nowhere: it lies in a storage of the transaction's own making, above
+    /// everything that it wrote there.
+    pub(crate) fn is_unwritten(&self, key: &[u8]) -> bool {
+        !self.created.is_empty() && self.bulk.is_unwritten(key)
+    }
+
+    /// A new row of which nobody else can know: `fresh` says that nobody ever wrote its key; else that must
+    /// follow from [`WriteBuffer::is_unwritten`]. False, and nothing is written, when it does not come in
+    /// key order.
+    pub(crate) fn append(&mut self, key: &[u8], value: &[u8], fresh: bool) -> bool {
+        let appended = self.bulk.append(&mut self.next, key, value, fresh);
+        self.data |= appended;
+        appended
+    }
+
+    /// The keys appended next are no neighbours of those before.
+    pub(crate) fn break_chunk(&mut self, storage: StorageId) {
+        self.bulk.break_chunk(storage);
     }
 
     pub(crate) fn created(&self) -> impl Iterator<Item = StorageId> + '_ {
@@ -199,6 +231,7 @@ impl WriteBuffer {
         let order = self.next;
         self.next += 1;
         self.data |= state != State::Touched;
+        self.bulk.note(&key);
         let cost = |state: &State| ENTRY_OVERHEAD + if let State::Value(v) = state { v.len() } else { 0 };
         match self.map.entry(key) {
             MapEntry::Vacant(vacant) => {
@@ -230,6 +263,8 @@ impl WriteBuffer {
     }
 
     pub(crate) fn delete_range(&mut self, start: Bytes, end: Bytes, check: Option<Lsn>) {
+        // Bulk rows before it and after it have orders below and above its own.
+        self.bulk.close_all();
         let order = self.next;
         self.next += 1;
         self.data = true;
@@ -255,6 +290,8 @@ impl WriteBuffer {
         }
         self.ranges.retain(|range| range.order < mark);
         self.created.retain(|(order, _)| *order < mark);
+        self.bulk.undo_to(mark);
+        self.bulk.keep_created(|storage| self.created.iter().any(|(_, made)| *made == storage));
         if mark < self.next && !self.runs.is_empty() {
             self.discarded.push((mark, self.next));
         }
@@ -274,6 +311,9 @@ impl WriteBuffer {
             }
             let entries = run.get(key)?.map(|entries| self.live(entries));
             newest = entries.and_then(|entries| Self::seen(&entries, before).cloned());
+        }
+        if newest.is_none() {
+            newest = self.bulk.get(key)?.filter(|entry| entry.order < before);
         }
         Ok(self.judge(key, newest.as_ref(), before))
     }
@@ -316,6 +356,7 @@ impl WriteBuffer {
         !self.runs.is_empty()
             || self.ranges.iter().any(|range| range.start < end && start < range.end)
             || self.map.range::<[u8], _>((Bound::Included(start), Bound::Excluded(end))).next().is_some()
+            || self.bulk.touches(start, end)
     }
 
     /// The first `limit` keys of `[start, end)` in reading order that own writes say something of;
@@ -328,7 +369,8 @@ impl WriteBuffer {
         limit: usize,
     ) -> Result<OwnRange> {
         let mut out = Vec::new();
-        for item in self.merged(start, Some(end), reverse) {
+        let bulk = self.bulk.chunks(start, Some(end));
+        for item in self.merged(start, Some(end), reverse, bulk) {
             let (key, entries) = item?;
             let own = self.judge(&key, Self::seen(&entries, before), before);
             if own == Own::Silent {
@@ -342,15 +384,18 @@ impl WriteBuffer {
         Ok((out, None))
     }
 
-    /// Keys with all their live entries, memory and runs together.
-    fn merged<'a>(&'a self, start: &[u8], end: Option<&[u8]>, reverse: bool) -> Merged<'a> {
+    /// Keys with all their live entries, memory, runs and these bulk rows together.
+    fn merged<'a>(&'a self, start: &[u8], end: Option<&[u8]>, reverse: bool, bulk: Vec<Chunk>) -> Merged<'a> {
         let bounds =
             (Bound::Included(start), end.map_or(Bound::Unbounded, |end| Bound::Excluded(end.max(start))));
         let memory = self.map.range::<[u8], _>(bounds).map(|(k, e)| Ok((k.clone(), e.clone())));
         let memory: Source<'a> = if reverse { Box::new(memory.rev()) } else { Box::new(memory) };
         // Oldest first, so that the entries of a key are joined in order.
-        let mut sources: Vec<Source<'a>> =
-            self.runs.iter().map(|run| Box::new(run.range(start, end, reverse)) as Source<'a>).collect();
+        let mut sources: Vec<Source<'a>> = Vec::new();
+        if !bulk.is_empty() {
+            sources.push(rows_of(bulk, start, end, reverse));
+        }
+        sources.extend(self.runs.iter().map(|run| Box::new(run.range(start, end, reverse)) as Source<'a>));
         sources.push(memory);
         Merged { buffer: self, heads: sources.iter_mut().map(Iterator::next).collect(), sources, reverse }
     }
@@ -360,9 +405,22 @@ impl WriteBuffer {
         &self.ranges
     }
 
-    /// Every key's final state, in key order; those that a later range delete took have none.
-    pub(crate) fn finals(&self) -> impl Iterator<Item = Result<Final>> + '_ {
-        self.merged(&[], None, false).filter_map(|item| {
+    /// The bulk rows in key order, whole chunks of them: those that nothing else was written in between
+    /// of, and those whose rows must be looked at one by one.
+    pub(crate) fn bulk_chunks(&self) -> (Vec<Chunk>, Vec<Chunk>) {
+        self.bulk.chunks(&[], None).into_iter().partition(|chunk| {
+            let (first, last) = (&chunk.first[..], &chunk.last[..]);
+            let span = (Bound::Included(first), Bound::Included(last));
+            self.map.range::<[u8], _>(span).next().is_none()
+                && !self.runs.iter().any(|run| run.overlaps(first, last))
+                && !self.ranges.iter().any(|range| range.start <= last && first < &range.end[..])
+        })
+    }
+
+    /// Every key's final state, in key order; those that a later range delete took have none. Of bulk rows
+    /// those of these chunks.
+    pub(crate) fn finals(&self, bulk: Vec<Chunk>) -> impl Iterator<Item = Result<Final>> + '_ {
+        self.merged(&[], None, false, bulk).filter_map(|item| {
             let (key, entries) = match item {
                 Ok(item) => item,
                 Err(error) => return Some(Err(error)),
@@ -386,9 +444,13 @@ impl WriteBuffer {
         })
     }
 
-    /// Moves what is in memory to a run on disk.
-    pub(crate) fn spill(&mut self, disk: &Arc<dyn Disk>, path: PathBuf) -> Result<()> {
-        let mut writer = RunWriter::create(disk.clone(), path)?;
+    /// Moves what is in memory to disk.
+    pub(crate) fn spill(&mut self, disk: &Arc<dyn Disk>, path: impl Fn() -> Result<PathBuf>) -> Result<()> {
+        if self.bulk.bytes() > self.bytes {
+            // The smaller part stays: it is seldom worth a run.
+            return self.bulk.spill(disk, path);
+        }
+        let mut writer = RunWriter::create(disk.clone(), path()?)?;
         for (key, entries) in &self.map {
             writer.push(key, entries)?;
         }

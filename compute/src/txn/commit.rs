@@ -1,28 +1,27 @@
 //! COMMIT: from a buffer of writes to a place in the log, exactly once (I4, C1, C5, C6).
 //!
 //! 1. The final mutations are taken from the buffer in key order, in bodies of at most 1 MiB.
-//! 2. All but the last are staged as fragments; each carries the checks of the rows in it.
+//! 2. All but the last are staged as fragments ([`super::stage`]).
 //! 3. The last body is submitted with the remaining checks. The feed is told to look for the id.
 //! 4. *Retry* and lost answers send the same id again; *too old* is refreshed first; *unknown* is
 //!    answered by the feed itself, which has brought every record since before the first attempt.
 
 use super::branch::{Branch, backoff};
-use super::buffer::{Final, WriteBuffer};
+use super::buffer::WriteBuffer;
 use super::locks::LockOwner;
 use super::transaction::Committed;
-use super::{TxnError, TxnErrorKind, refresh};
+use super::{TxnError, TxnErrorKind, refresh, stage};
 use parking_lot::Mutex;
-use shardforge_common::mutation::{Aspects, Mutation, MutationList, MutationListBuilder};
-use shardforge_common::wal::MAX_BODY_LEN;
+use shardforge_common::mutation::MutationList;
 use shardforge_common::{Lsn, StorageId, TxnId};
-use shardforge_proto::wal::{Check, CommitOutcome, CommitRequest, FragmentRequest, TxnStatus};
+use shardforge_proto::wal::{Check, CommitOutcome, CommitRequest, TxnStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How long a commit is sent again and again before its client hears that the outcome is unknown.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a commit waits for one answer before it asks what became of it.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -151,134 +150,26 @@ pub(crate) struct CommitPlan<'a> {
     pub(crate) checks: Vec<Check>,
 }
 
-/// A body with the checks of its rows.
-#[derive(Default)]
-struct Body {
-    mutations: MutationListBuilder,
-    checks: Vec<Check>,
-}
-
-/// Stages fragments; those of a transaction that does not commit are dropped (C6).
-struct Staging<'a> {
-    branch: &'a Branch,
-    txn: TxnId,
-    count: u32,
-    done: bool,
-}
-
-impl Drop for Staging<'_> {
-    fn drop(&mut self) {
-        if self.count > 0 && !self.done {
-            self.branch.wal.abandon(self.branch.id, self.txn);
-        }
-    }
-}
-
 /// Commits; `None` when there was nothing to commit after all.
 pub(crate) async fn commit(plan: CommitPlan<'_>) -> Result<Option<Committed>, TxnError> {
-    let limit = plan.branch.config.fragment_bytes.min(MAX_BODY_LEN);
-    let mut staging = Staging { branch: plan.branch, txn: plan.txn, count: 0, done: false };
-    let mut body = Body::default();
-    let mut any = false;
-    for range in plan.buffer.range_writes() {
-        any = true;
-        body.mutations.push(Mutation::DeleteRange { start: &range.start, end: &range.end });
-        body.checks.extend(range.check.map(|read_at| Check::Range {
-            start: range.start.clone(),
-            end: range.end.clone(),
-            aspects: Aspects::ALL,
-            read_at,
-        }));
-    }
-    let mut finals = plan.buffer.finals();
-    loop {
-        let full = fill(&mut finals, &mut body, limit, &mut any)?;
-        let Some(carried) = full else { break };
-        let full = std::mem::replace(&mut body, carried);
-        staging.count += 1;
-        stage(&plan, staging.count - 1, full).await?;
-    }
-    drop(finals);
-    if !any && staging.count == 0 {
-        return Ok(None);
-    }
-    let mut checks = body.checks;
+    let Some((last, mut staging)) = stage::stage(&plan).await? else { return Ok(None) };
+    let mut checks = last.checks;
     checks.extend(plan.checks.iter().cloned());
     let created: Vec<_> = plan.buffer.created().collect();
     let mut registration = Registration::new(plan.branch.clone(), plan.txn, plan.locks.clone(), created);
-    let committed = submit(&plan, &registration, checks, body.mutations.finish(), staging.count).await?;
+    let committed =
+        submit(&plan, &registration, checks, last.mutations.finish(), staging.fragments()).await?;
     registration.committed = true;
-    staging.done = true;
+    staging.done();
     Ok(Some(committed))
 }
 
-/// Fills a body up to the limit. Answers the beginning of the next body when there is more.
-fn fill(
-    finals: &mut impl Iterator<Item = shardforge_common::Result<Final>>,
-    body: &mut Body,
-    limit: usize,
-    any: &mut bool,
-) -> Result<Option<Body>, TxnError> {
-    for row in finals {
-        let row = row?;
-        let mut target = Body::default();
-        if let Some(mutation) = row.mutation() {
-            *any = true;
-            target.mutations.push(mutation);
-        }
-        let checks =
-            row.check.map(|read_at| Check::Key { key: row.key.clone(), aspects: Aspects::ALL, read_at });
-        target.checks.extend(checks);
-        if body.mutations.len_bytes() + target.mutations.len_bytes() > limit && body.mutations.len_bytes() > 0
-        {
-            return Ok(Some(target));
-        }
-        if let Some(mutation) = row.mutation() {
-            body.mutations.push(mutation);
-        }
-        body.checks.append(&mut target.checks);
-    }
-    Ok(None)
-}
-
-async fn stage(plan: &CommitPlan<'_>, fragment: u32, body: Body) -> Result<(), TxnError> {
-    let mut checks = body.checks;
-    let mutations = body.mutations.finish();
-    let mut waited = Duration::ZERO;
-    loop {
-        let (answer, answered) = oneshot::channel();
-        let request = FragmentRequest {
-            branch: plan.branch.id,
-            txn: plan.txn,
-            fragment,
-            checks: checks.clone(),
-            mutations: mutations.clone(),
-        };
-        plan.branch.wal.stage(request, Box::new(move |outcome| drop(answer.send(outcome))));
-        let outcome = task_timeout(answered).await;
-        match outcome {
-            Some(CommitOutcome::Committed { .. }) => return Ok(()),
-            Some(CommitOutcome::TooOld { floor }) if waited < PATIENCE => {
-                refresh::refresh(plan.branch, &mut checks, floor).await?;
-                waited += backoff(waited).await;
-            }
-            None | Some(CommitOutcome::Retry { .. }) if waited < PATIENCE => {
-                waited += backoff(waited).await;
-            }
-            Some(refusal) => return Err(refused(refusal)),
-            None => {
-                return Err(shardforge_common::Error::unavailable("the log's leader does not answer").into());
-            }
-        }
-    }
-}
-
-async fn task_timeout(answered: oneshot::Receiver<CommitOutcome>) -> Option<CommitOutcome> {
+pub(super) async fn task_timeout(answered: oneshot::Receiver<CommitOutcome>) -> Option<CommitOutcome> {
     shardforge_common::task::timeout(ANSWER_PATIENCE, answered).await.and_then(Result::ok)
 }
 
 /// A refusal that is final.
-fn refused(outcome: CommitOutcome) -> TxnError {
+pub(super) fn refused(outcome: CommitOutcome) -> TxnError {
     match outcome {
         CommitOutcome::Conflict { key, written_at } => {
             TxnError::conflict(key, (written_at < Lsn::MAX).then_some(written_at))

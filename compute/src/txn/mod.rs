@@ -27,6 +27,7 @@
 
 mod branch;
 mod buffer;
+mod bulk;
 mod checks;
 mod commit;
 mod error;
@@ -36,6 +37,7 @@ mod need;
 mod reader;
 mod refresh;
 mod spill;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod transaction;

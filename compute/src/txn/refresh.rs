@@ -47,7 +47,7 @@ async fn key_changed(
         return Ok(Some(Some(lsn)));
     }
     // Recent writes knew everything since it was read, if their floor is still below.
-    if branch.cache.floor() <= read_at {
+    if branch.cache.floor_of(key) <= read_at {
         return Ok(None);
     }
     // A row lock leaves no trace in pages; a transaction pins what it checks, so this is rare.
@@ -80,7 +80,7 @@ async fn range_changed(
     if let Some((key, lsn)) = branch.cache.written_in(start, end, read_at, now, aspects) {
         return Ok(Some((key, Some(lsn))));
     }
-    if branch.cache.floor() <= read_at {
+    if branch.cache.floor_in(start, Some(end)) <= read_at {
         return Ok(None);
     }
     if aspects.intersects(Aspects::TOUCH) {

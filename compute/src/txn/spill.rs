@@ -35,6 +35,7 @@ pub(crate) struct Run {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     blocks: Vec<Block>,
+    last_key: Bytes,
     // Reads come near one another: the last block, decoded.
     last: Mutex<Option<(usize, Rows)>>,
 }
@@ -51,6 +52,11 @@ impl Run {
         let rows = self.block(at)?;
         let found = rows.binary_search_by(|(row, _)| row[..].cmp(key)).ok();
         Ok(found.map(|index| rows[index].1.clone()))
+    }
+
+    /// Whether a key of it may lie between these, both included.
+    pub(crate) fn overlaps(&self, first: &[u8], last: &[u8]) -> bool {
+        &self.last_key[..] >= first && self.blocks.first().is_some_and(|block| block.first_key <= last)
     }
 
     /// The keys in `[start, end)`.
@@ -143,7 +149,8 @@ impl RunWriter {
         let file = disk
             .open(&path, OpenMode::CreateNew)
             .map_err(|error| failed(&path, "making a file for a transaction's own rows,", error))?;
-        let run = Run { disk, path, file, blocks: Vec::new(), last: Mutex::default() };
+        let run =
+            Run { disk, path, file, blocks: Vec::new(), last_key: Bytes::new(), last: Mutex::default() };
         Ok(Self { run, block: vec![0; 4], first_key: Bytes::new(), offset: 0 })
     }
 
@@ -152,6 +159,7 @@ impl RunWriter {
             self.first_key = Bytes::copy_from_slice(key);
         }
         encode_entries(key, entries, &mut self.block);
+        self.run.last_key = key.clone();
         if self.block.len() >= BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
 

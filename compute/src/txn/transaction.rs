@@ -12,6 +12,7 @@ use super::need::{Interrupt, Need};
 use super::reader::{RangeNext, RangeRead, Shared, TxnReader, Visibility};
 use super::{Branch, RowBatch, RowBytes, TxnError, TxnErrorKind};
 use bytes::Bytes;
+use parking_lot::RwLock;
 use shardforge_cache::{Pin, ReadView};
 use shardforge_common::key::MAX_KEY_LEN;
 use shardforge_common::mutation::Aspects;
@@ -22,6 +23,15 @@ use std::sync::Arc;
 
 /// A key and its value together stay below this, so that a page can hold them. In bytes.
 const MAX_ROW_LEN: usize = MAX_PAGE_LEN - 1024;
+
+fn row_fits(key: &[u8], value_len: usize) -> Result<(), TxnError> {
+    let row_len = key.len() + value_len;
+    if key.len() <= MAX_KEY_LEN && row_len <= MAX_ROW_LEN {
+        return Ok(());
+    }
+    let message = format!("row of {row_len} bytes with a key of {} is too large", key.len());
+    Err(TxnError::new(TxnErrorKind::TooLarge, message).with_key(Bytes::copy_from_slice(key)))
+}
 
 /// How much a transaction notices of others (section 5 of the design).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -90,12 +100,14 @@ impl Txn {
     pub fn begin(branch: &Arc<Branch>, options: TxnOptions) -> Txn {
         let mut view = branch.cache.view(Lsn::ZERO);
         view.unpin();
+        let mut buffer = WriteBuffer::default();
+        buffer.set_chunk_bytes(branch.config.fragment_bytes);
         Txn {
             shared: Arc::new(Shared {
                 branch: branch.clone(),
                 id: random::txn_id(),
                 isolation: options.isolation,
-                buffer: Default::default(),
+                buffer: RwLock::new(buffer),
                 reads: Default::default(),
             }),
             options,
@@ -211,6 +223,33 @@ impl Txn {
         self.write(key, Prior::Absent, State::Value(value), checked)
     }
 
+    /// A new row that nobody else can know of: `fresh` says that nobody was ever given the key, else it
+    /// lies in storage of the transaction's own making and [`Txn::is_unwritten`]. It needs no check, and in
+    /// key order next to no time. False, and nothing is written, when it does not come in key order:
+    /// [`Txn::insert`] takes it then.
+    pub fn append(&mut self, key: &[u8], value: &[u8], fresh: bool) -> Result<bool, Interrupt> {
+        self.may_write()?;
+        row_fits(key, value.len())?;
+        let mut buffer = self.shared.buffer.write();
+        let appended = buffer.append(key, value, fresh);
+        if buffer.bytes() > self.shared.branch.config.spill_bytes {
+            buffer.spill(&self.shared.branch.disk, || self.shared.branch.new_spill())?;
+        }
+        Ok(appended)
+    }
+
+    /// The keys that [`Txn::append`] is given next are no neighbours of those before: what lies between
+    /// may be someone else's.
+    pub fn end_appending(&mut self, storage: StorageId) {
+        self.shared.buffer.write().break_chunk(storage);
+    }
+
+    /// Whether a key is known to exist nowhere, without a look at it: the transaction made its storage, and
+    /// has written nothing at or above it.
+    pub fn is_unwritten(&self, key: &[u8]) -> bool {
+        self.shared.buffer.read().is_unwritten(key)
+    }
+
     /// A new value under a key that the transaction has seen.
     pub fn update(&mut self, key: Bytes, value: Bytes, checked: Checked) -> Result<(), Interrupt> {
         self.write(key, Prior::Present, State::Value(value), checked)
@@ -252,19 +291,14 @@ impl Txn {
 
     fn write(&mut self, key: Bytes, prior: Prior, state: State, checked: Checked) -> Result<(), Interrupt> {
         self.may_write()?;
-        let row_len = key.len() + if let State::Value(value) = &state { value.len() } else { 0 };
-        if key.len() > MAX_KEY_LEN || row_len > MAX_ROW_LEN {
-            let message = format!("row of {row_len} bytes with a key of {} is too large", key.len());
-            return Err(TxnError::new(TxnErrorKind::TooLarge, message).with_key(key).into());
-        }
+        row_fits(&key, if let State::Value(value) = &state { value.len() } else { 0 })?;
         let shared = self.shared.clone();
         let mut buffer = shared.buffer.write();
         let check = (checked == Checked::Yes && !buffer.is_created(&key)).then(|| self.read_at(&key));
         self.keep_floor(check);
         buffer.write(key, prior, state, check);
         if buffer.bytes() > shared.branch.config.spill_bytes {
-            let path = shared.branch.new_spill()?;
-            buffer.spill(&shared.branch.disk, path)?;
+            buffer.spill(&shared.branch.disk, || shared.branch.new_spill())?;
         }
         Ok(())
     }
@@ -280,7 +314,7 @@ impl Txn {
         let cache = &self.shared.branch.cache;
         let applied = cache.applied();
         let unchanged = cache.written(key, snapshot, applied, Aspects::READ).is_none();
-        if unchanged && cache.floor() <= snapshot { applied } else { snapshot }
+        if unchanged && cache.floor_of(key) <= snapshot { applied } else { snapshot }
     }
 
     fn keep_floor(&mut self, check: Option<Lsn>) {
@@ -316,7 +350,7 @@ impl Txn {
             Some(_) if restart => Err(Interrupt::RestartStatement),
             Some(lsn) => Err(TxnError::conflict(Bytes::copy_from_slice(key), Some(lsn)).into()),
             // The floor has passed the snapshot: what happened between is not known here.
-            None if cache.floor() > snapshot && restart => Err(Interrupt::RestartStatement),
+            None if cache.floor_of(key) > snapshot && restart => Err(Interrupt::RestartStatement),
             None => Ok(grant),
         }
     }

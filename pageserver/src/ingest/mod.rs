@@ -21,6 +21,7 @@
 pub(crate) mod flush;
 pub(crate) mod memtable;
 pub(crate) mod queue;
+pub(crate) mod sorted_run;
 
 use crate::shard::Shard;
 use queue::FeedQueue;

@@ -3,17 +3,23 @@
 //! Up to [`MAX_HASHES`] keys are marked by a hash each; beyond, only by the ranges from the least to
 //! the greatest key of each storage id in each fragment. Either may stop a transaction that does not
 //! really conflict; neither lets one through that does (C6).
+//!
+//! Ranges in which nobody else can write (*fresh*) are marked as they are. They stand in the way of those
+//! who read there (a table read as a whole), and of no writer.
 
 use super::WriteSet;
 use bytes::Bytes;
 use shardforge_common::mutation::Aspects;
 use shardforge_proto::wal::Check;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 /// Beyond so many keys of one transaction, ranges stand for them: 16 MiB of hashes.
 const MAX_HASHES: usize = 1 << 20;
 /// About what one hash costs, in bytes.
 const HASH_BYTES: usize = 18;
+/// About what a fresh range costs beside its keys, in bytes.
+const RANGE_BYTES: usize = 96;
 /// Bytes of a key that name its storage id.
 const STORAGE_ID_LEN: usize = 8;
 
@@ -46,6 +52,8 @@ pub struct StagedMarks {
     /// The span of keys of each storage id in each fragment.
     spans: Vec<RangeMark>,
     deleted: Vec<RangeMark>,
+    /// Fresh ranges, disjoint: the end (excluded) of each by its start.
+    fresh: BTreeMap<Bytes, Bytes>,
     range_bytes: usize,
 }
 
@@ -84,6 +92,35 @@ impl StagedMarks {
             let mark = self.mark(start, end, false, Aspects::READ);
             self.deleted.push(mark);
         }
+        for (start, end) in writes.fresh {
+            self.add_fresh(start, end);
+        }
+    }
+
+    /// Joins a range with those that it meets.
+    fn add_fresh(&mut self, start: &Bytes, end: &Bytes) {
+        if start >= end {
+            return;
+        }
+        let (mut start, mut end) = (start.clone(), end.clone());
+        while let Some((known, until)) = self.fresh.range::<Bytes, _>(..=&end).next_back()
+            && *until >= start
+        {
+            let known = known.clone();
+            let until = self.fresh.remove(&known).expect("just found");
+            self.range_bytes -= RANGE_BYTES + known.len() + until.len();
+            start = start.min(known);
+            end = end.max(until);
+        }
+        self.range_bytes += RANGE_BYTES + start.len() + end.len();
+        self.fresh.insert(start, end);
+    }
+
+    /// Whether `[start, end)` meets a fresh range; `end` is included when it is the start.
+    fn hits_fresh(&self, start: &[u8], end: Option<&[u8]>) -> bool {
+        let upper = end.map_or(Bound::Included(start), Bound::Excluded);
+        let last = self.fresh.range::<[u8], _>((Bound::Unbounded, upper)).next_back();
+        last.is_some_and(|(_, until)| &until[..] > start)
     }
 
     fn mark(&mut self, start: &[u8], end: &[u8], end_included: bool, aspects: Aspects) -> RangeMark {
@@ -117,9 +154,14 @@ impl StagedMarks {
     /// What of the check is written here: its key, or the start of its range.
     pub fn hit_by_check(&self, check: &Check) -> Option<Bytes> {
         match check {
-            Check::Key { key, aspects, .. } => self.hits_key(key, *aspects).then(|| key.clone()),
+            Check::Key { key, aspects, .. } => {
+                let fresh = aspects.intersects(Aspects::READ) && self.hits_fresh(key, None);
+                (fresh || self.hits_key(key, *aspects)).then(|| key.clone())
+            }
             Check::Range { start, end, aspects, .. } => {
-                self.hits_range(start, end, *aspects).then(|| start.clone())
+                let fresh =
+                    aspects.intersects(Aspects::READ) && start < end && self.hits_fresh(start, Some(end));
+                (fresh || self.hits_range(start, end, *aspects)).then(|| start.clone())
             }
         }
     }

@@ -21,7 +21,7 @@ fn txn(number: u64) -> TxnId {
 /// certifier floor=N
 /// certify reads=[k@N a..c@N k?exists@N] writes=[k +k -k !k a..c]    changes nothing
 /// commit  the same, and on success takes the next LSN
-/// stage   the same, and on success counts the writes as pending
+/// stage   the same, and on success counts the writes as pending; fresh=[a..c]: ranges that are its alone
 /// unstage
 /// evict                                                               forgets the oldest commit
 /// ```
@@ -96,7 +96,14 @@ impl goldenscript::Runner for Script {
                 let checks = items(reads).into_iter().map(parse_check).collect::<Result<Vec<_>, _>>()?;
                 let list = args.take_key("writes").unwrap_or_default();
                 let mutations = parse_writes(list);
-                let writes = WriteSet::of(&mutations)?;
+                let range = |item: &str| {
+                    let (start, end) = item.split_once("..").ok_or("a range is written a..c")?;
+                    let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+                    Ok::<_, Box<dyn Error>>((bytes(start), bytes(end)))
+                };
+                let fresh = items(args.take_key("fresh").unwrap_or_default());
+                let fresh = fresh.into_iter().map(range).collect::<Result<Vec<_>, _>>()?;
+                let writes = WriteSet::verified(&mutations, &fresh, |_| Ok(()))?;
                 let certifier = self.certifier();
                 match certifier.certify(txn, &checks, &writes) {
                     Verdict::Clear if name == "commit" => {
@@ -152,6 +159,7 @@ scripts! {
     anomaly_write_skew
     aspects_foreign_keys_and_locks
     deleted_ranges
+    fresh_ranges
     staged_transactions
     window_floor
 }

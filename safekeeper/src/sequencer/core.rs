@@ -189,7 +189,7 @@ impl SequencerCore {
         if let Some(outcome) = decided {
             return answers.push(Answer::Commit(done, outcome));
         }
-        let writes = match readable(&request.mutations) {
+        let writes = match readable(&request.mutations, &[]) {
             Ok(writes) => writes,
             Err(e) => {
                 let reason = format!("the mutations cannot be read: {e}");
@@ -277,7 +277,7 @@ impl SequencerCore {
         if let Some(outcome) = decided {
             return answers.push(Answer::Commit(done, outcome));
         }
-        let writes = match readable(&request.mutations) {
+        let writes = match readable(&request.mutations, &request.fresh) {
             Ok(writes) => writes,
             Err(e) => {
                 let reason = format!("the mutations cannot be read: {e}");
@@ -469,15 +469,13 @@ impl SequencerCore {
 const STAGED: CommitOutcome = CommitOutcome::Committed { lsn: Lsn::ZERO, time_micros: 0 };
 
 /// The writes of a list that everyone after us can read as well: keys have slots, and are not too long.
-fn readable(mutations: &MutationList) -> Result<WriteSet<'_>> {
-    let writes = WriteSet::of(mutations)?;
-    for (key, _) in &writes.keys {
+fn readable<'m>(mutations: &'m MutationList, fresh: &'m [(Bytes, Bytes)]) -> Result<WriteSet<'m>> {
+    WriteSet::verified(mutations, fresh, |key| {
         if key.len() > MAX_KEY_LEN {
             return Err(Error::invalid(format!("a key of {} bytes; at most {MAX_KEY_LEN}", key.len())));
         }
-        slot_of(key)?;
-    }
-    Ok(writes)
+        slot_of(key).map(|_| ())
+    })
 }
 
 fn too_long(body: &Bytes) -> Option<String> {

@@ -264,8 +264,14 @@ fn a_staged_transaction_that_is_not_heard_of_is_aborted() {
     let mut bench = Bench::new(2);
     let stage = |bench: &Bench, fragment| {
         let answers = bench.answers.clone();
-        let request =
-            FragmentRequest { branch: branch(), txn: txn(1), fragment, checks: vec![], mutations: put(1) };
+        let request = FragmentRequest {
+            branch: branch(),
+            txn: txn(1),
+            fragment,
+            checks: vec![],
+            fresh: vec![],
+            mutations: put(1),
+        };
         let done = Box::new(move |outcome| answers.lock().push((1, outcome)));
         bench.sequencer.enqueue(Request::Stage(request, done));
         fragment

@@ -12,10 +12,13 @@ use shardforge_proto::wal::{
     FeedSubscription, FragmentRequest, GroupStatus, IngestReport, LeaseGrant, LeaseRequest, TxnStatus,
     WalService,
 };
+use std::cmp::Ordering as Compared;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+const STAGED: CommitOutcome = CommitOutcome::Committed { lsn: Lsn::ZERO, time_micros: 0 };
 
 /// A WAL group in memory that serves one branch.
 pub struct MemoryWal {
@@ -37,6 +40,7 @@ struct State {
     floor: Lsn,
     lose_answers: u32,
     refuse: u32,
+    refuse_stages: u32,
     submits: u64,
     stages: u64,
     /// What whoever asks is given. Nobody is kept out for it: a test has one compute, or wants none.
@@ -108,6 +112,11 @@ impl MemoryWal {
         (state.snapshots, state.lease_requests, state.given_back)
     }
 
+    /// The next fragments are answered with *retry*, but for the very next one.
+    pub fn refuse_stages(&self, count: u32) {
+        self.state.lock().refuse_stages = count + 1;
+    }
+
     /// How often `submit` and `stage` were called.
     pub fn calls(&self) -> (u64, u64) {
         let state = self.state.lock();
@@ -139,6 +148,12 @@ impl MemoryWal {
     pub fn write(&self, mutations: MutationList) -> Lsn {
         let mut state = self.state.lock();
         self.append(&mut state, shardforge_common::random::txn_id(), 0, vec![mutations])
+    }
+
+    /// Commits a large transaction without checks: all but the last of these are its fragments.
+    pub fn write_large(&self, txn: TxnId, bodies: Vec<MutationList>) -> Lsn {
+        let mut state = self.state.lock();
+        self.append(&mut state, txn, 0, bodies)
     }
 
     fn append(&self, state: &mut State, txn: TxnId, attempt: u32, bodies: Vec<MutationList>) -> Lsn {
@@ -312,18 +327,27 @@ impl WalService for MemoryWal {
         let outcome = {
             let mut state = self.state.lock();
             state.stages += 1;
-            if request.mutations.as_bytes().len() > MAX_BODY_LEN {
+            let refused = state.refuse_stages;
+            state.refuse_stages = refused.saturating_sub(1);
+            if refused > 0 && state.staged.contains_key(&request.txn) {
+                CommitOutcome::Retry { reason: "refused on purpose".into() }
+            } else if request.mutations.as_bytes().len() > MAX_BODY_LEN {
                 CommitOutcome::Invalid { reason: "the fragment is too large".into() }
             } else {
                 let own = state.staged.remove(&request.txn).unwrap_or_default();
                 let refusal = self.certify(&state, &request.checks);
                 let staged = state.staged.entry(request.txn).or_insert(own);
-                match refusal {
-                    Some(refusal) => refusal,
-                    None => {
-                        assert_eq!(staged.len(), request.fragment as usize, "a gap between fragments");
+                match (refusal, staged.len().cmp(&(request.fragment as usize))) {
+                    (_, Compared::Greater) => STAGED,
+                    (Some(refusal), _) => refusal,
+                    (None, Compared::Less) => {
+                        let reason =
+                            format!("fragment {}, but {} are staged", request.fragment, staged.len());
+                        CommitOutcome::Invalid { reason }
+                    }
+                    (None, Compared::Equal) => {
                         staged.push(request.mutations);
-                        CommitOutcome::Committed { lsn: Lsn::ZERO, time_micros: 0 }
+                        STAGED
                     }
                 }
             }

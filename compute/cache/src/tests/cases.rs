@@ -3,7 +3,7 @@
 use crate::testing::{MemoryWal, ModelPages, test_cache, test_services};
 use crate::{BranchCache, CacheConfig, Lookup, Range, RangeStep, ReadView, RowBatch};
 use shardforge_common::mutation::{Mutation, MutationListBuilder};
-use shardforge_common::{Lsn, SlotRange, StorageId, key, task};
+use shardforge_common::{Lsn, SlotRange, StorageId, key, random, task};
 use shardforge_proto::wal::{FeedRequest, FeedSubscription, WalService};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -201,6 +201,52 @@ async fn memory_at_its_limit_folds_above_pins_and_readers_go_around() {
     assert_eq!(world.cache.recent_bytes(), 0);
     assert_eq!(get(&mut old, 1).await, Some(0));
     assert_eq!(get(&mut old, 2).await, None);
+}
+
+#[tokio::test]
+async fn a_commit_too_large_for_memory_raises_the_floor_of_its_keys_alone() {
+    for seed in 0..20 {
+        let (branch, wal, pages) = test_services(seed);
+        let mut config = CacheConfig::sized(1 << 20, 1 << 20, 512);
+        config.large_commit_bytes = 0;
+        let cache = test_cache(branch, config, pages.clone());
+        let request = FeedRequest { branch, from: Lsn(1), slots: SlotRange::ALL, credit_bytes: 1 << 20 };
+        let feed = wal.subscribe(request, cache.clone()).unwrap();
+        let world = World { wal, pages, cache, _feed: feed };
+        world.pages.set_rows_per_page(1);
+        put(&world, &[(1, 1), (3, 1), (5, 1), (7, 1)]);
+        scan(&world.cache, Lsn(1), false).await;
+        let mut old = world.cache.view(Lsn(1));
+        let list = |rows: &[u8]| {
+            let mut list = MutationListBuilder::new();
+            rows.iter().for_each(|n| list.push(Mutation::Put { key: &key_of(*n), value: &[2] }));
+            list.finish()
+        };
+        world.wal.write_large(random::txn_id(), vec![list(&[3]), list(&[4, 5]), list(&[])]);
+        assert_eq!(world.cache.applied(), Lsn(2));
+        assert_eq!(world.cache.floor(), Lsn(0));
+        let floors = [2, 3, 5, 6].map(|n| world.cache.floor_of(&key_of(n)).0);
+        assert_eq!(floors, [0, 2, 2, 0]);
+        // Before it and after it, everyone sees what was there; other keys are still in memory.
+        let requests = world.pages.requests();
+        assert_eq!(get(&mut world.cache.view(Lsn(2)), 7).await, Some(1));
+        assert_eq!(world.pages.requests(), requests, "seed {seed}: the page of another key was dropped");
+        check_all(&world, Lsn(2), &[(1, 1), (3, 2), (4, 2), (5, 2), (7, 1)]).await;
+        for (n, value) in [(3, Some(1)), (4, None), (5, Some(1)), (7, Some(1))] {
+            assert_eq!(get(&mut old, n).await, value, "seed {seed}: key {n} before the large commit");
+        }
+        check_all(&world, Lsn(1), &[(1, 1), (3, 1), (5, 1), (7, 1)]).await;
+        // Recent writes go on above it, and the ranges end when the floor of all keys reaches them.
+        put(&world, &[(4, 3)]);
+        check_all(&world, Lsn(3), &[(1, 1), (3, 2), (4, 3), (5, 2), (7, 1)]).await;
+        check_all(&world, Lsn(2), &[(1, 1), (3, 2), (4, 2), (5, 2), (7, 1)]).await;
+        assert_eq!(world.cache.fold_target(Lsn(1)), None, "pageservers are not there yet");
+        drop(old);
+        assert_eq!(world.cache.fold_target(Lsn(3)), Some(Lsn(3)));
+        world.cache.fold(Lsn(3));
+        assert!(!world.cache.has_range_floors());
+        check_all(&world, Lsn(3), &[(1, 1), (3, 2), (4, 3), (5, 2), (7, 1)]).await;
+    }
 }
 
 #[tokio::test]

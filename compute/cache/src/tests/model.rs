@@ -14,6 +14,13 @@ enum Op {
     /// A commit: for each entry a key, and a value or a deletion.
     Commit(Vec<(u8, Option<u8>)>),
     DeleteRange(u8, u8),
+    /// A commit in several records, into a new storage or not; the first may delete a range.
+    Large {
+        rows: Vec<(u8, Option<u8>)>,
+        sorted: bool,
+        wipe: Option<(u8, u8)>,
+        create: bool,
+    },
     /// A commit that makes a storage and fills it.
     Create(Vec<u8>),
     Get(u8, u8),
@@ -36,6 +43,13 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         6 => prop::collection::vec((0..40u8, prop::option::weighted(0.6, any::<u8>())), 1..6).prop_map(Op::Commit),
         1 => (0..40u8, 1..15u8).prop_map(|(from, len)| Op::DeleteRange(from, from + len)),
+        1 => (
+            prop::collection::vec((0..40u8, prop::option::weighted(0.8, any::<u8>())), 1..20),
+            any::<bool>(),
+            prop::option::of((0..40u8, 1..15u8).prop_map(|(from, len)| (from, from + len))),
+            any::<bool>(),
+        )
+            .prop_map(|(rows, sorted, wipe, create)| Op::Large { rows, sorted, wipe, create }),
         1 => prop::collection::vec(any::<u8>(), 0..20).prop_map(Op::Create),
         6 => (0..42u8, 0..8u8).prop_map(|(key, back)| Op::Get(key, back)),
         4 => (0..42u8, 0..42u8, 0..8u8, any::<bool>(), 0..4u8)
@@ -140,6 +154,35 @@ impl Harness {
                 list.push(Mutation::Put { key: &key_of(1, from + 1), value: b"after the wipe" });
                 self.wal.write(list.finish());
             }
+            Op::Large { mut rows, sorted, wipe, create } => {
+                let txn = random::txn_id();
+                if create {
+                    self.storages += 1;
+                    self.cache.expect_created(txn, vec![StorageId(self.storages)]);
+                }
+                if sorted {
+                    rows.sort_by_key(|(n, _)| *n);
+                    rows.dedup_by_key(|(n, _)| *n);
+                }
+                let storage = if create { self.storages } else { 1 };
+                let mut bodies = Vec::new();
+                let mut list = MutationListBuilder::new();
+                if let Some((from, to)) = wipe {
+                    list.push(Mutation::DeleteRange { start: &key_of(1, from), end: &key_of(1, to) });
+                }
+                for part in rows.chunks(3) {
+                    for (n, value) in part {
+                        match value {
+                            Some(value) => {
+                                list.push(Mutation::Put { key: &key_of(storage, *n), value: &[*value; 9] });
+                            }
+                            None => list.push(Mutation::Delete { key: &key_of(storage, *n) }),
+                        }
+                    }
+                    bodies.push(std::mem::take(&mut list).finish());
+                }
+                self.wal.write_large(txn, bodies);
+            }
             Op::Create(rows) => {
                 self.storages += 1;
                 let mut list = MutationListBuilder::new();
@@ -229,7 +272,10 @@ proptest! {
 
     #[test]
     fn reads_see_what_history_says(ops in ops(), seed in any::<u64>()) {
-        run(ops, seed, CacheConfig::sized(1 << 20, 1 << 16, 512));
+        let mut config = CacheConfig::sized(1 << 20, 1 << 16, 512);
+        // Of a large commit the first record or two fit.
+        config.large_commit_bytes = 120;
+        run(ops, seed, config);
     }
 
     #[test]
@@ -237,6 +283,7 @@ proptest! {
         let mut config = CacheConfig::sized(1500, 1 << 16, 200);
         config.held_bytes = 300;
         config.scan_bytes = 400;
+        config.large_commit_bytes = 0;
         run(ops, seed, config);
     }
 }

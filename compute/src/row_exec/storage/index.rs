@@ -93,6 +93,7 @@ impl IndexCodec {
             Bytes::copy_from_slice(row_key)
         } else {
             key.extend_from_slice(row_key);
+            check_key_len(&key, &self.name)?;
             Bytes::new()
         };
         Ok(EntryParts { key: Bytes::from(key), value, unique })

@@ -3,15 +3,23 @@
 use super::conflict::{ConflictAction, ConflictPlan};
 use super::constraints::{Constraints, duplicate_key};
 use super::returning::ReturningPlan;
-use super::row_writer::{MutationQueue, Taken, entry_taken, key_taken};
+use super::row_writer::{InsertWay, MutationQueue, Taken, entry_taken, key_taken};
 use super::update::Change;
+use crate::SqlResult;
 use crate::row_exec::ExecEnv;
 use crate::row_exec::expr::Evaluator;
 use crate::row_exec::query::{Node, State};
 use crate::row_exec::stop::Step;
 use crate::row_exec::storage::{EntryParts, TableCodec};
 use shardforge_types::Datum;
+use std::ops::Range;
 use std::sync::Arc;
+
+/// A statement that has written so many rows is expected to write many more: its rows are then written in
+/// bulk, where that is possible ([`crate::txn::Txn::append`]).
+const BULK_AFTER: u64 = 16;
+/// So many row ids are taken at once, at most.
+const MOST_ROW_IDS: i64 = 8192;
 
 /// What is inserted where.
 #[derive(Debug)]
@@ -56,6 +64,11 @@ pub(in crate::row_exec) struct InsertState {
     change: Option<Change>,
     queue: MutationQueue,
     conflict: ConflictAction,
+    /// Rows written.
+    rows: u64,
+    /// Row ids that are left of those taken last, and how many those were.
+    row_ids: Range<i64>,
+    row_ids_taken: i64,
 }
 
 impl InsertState {
@@ -65,6 +78,9 @@ impl InsertState {
         self.taken = None;
         self.queue.clear();
         self.conflict.reset();
+        self.rows = 0;
+        self.row_ids = 0..0;
+        self.row_ids_taken = 0;
     }
 
     /// Inserts the next row of the source; gives whether there was one and whether it was written (a row
@@ -109,7 +125,9 @@ impl InsertState {
             if self.taken.is_some() {
                 self.stage = Stage::Conflict;
             } else {
-                self.queue.insert(env, &plan.codec, &self.key, &self.row, &self.entries)?;
+                let way = self.way(plan, env);
+                self.queue.insert(env, &plan.codec, way, &self.key, &self.row, &self.entries)?;
+                self.rows += 1;
                 self.stage = Stage::Writing;
             }
         }
@@ -157,7 +175,7 @@ impl InsertState {
             return Ok(false);
         }
         plan.constraints.check(table, &env.eval(&self.row))?;
-        let row_id = if plan.codec.has_row_ids() { env.row_ids()?.next()? } else { 0 };
+        let row_id = if plan.codec.has_row_ids() { self.next_row_id(plan, env)? } else { 0 };
         plan.codec.encode_key(&self.row, row_id, &mut self.key)?;
         self.entries.clear();
         for index in plan.codec.indexes() {
@@ -167,10 +185,36 @@ impl InsertState {
         Ok(true)
     }
 
+    fn next_row_id(&mut self, plan: &InsertPlan, env: &mut ExecEnv<'_>) -> SqlResult<i64> {
+        loop {
+            if let Some(id) = self.row_ids.next() {
+                return Ok(id);
+            }
+            self.row_ids_taken = (2 * self.row_ids_taken).clamp(1, MOST_ROW_IDS);
+            let block = env.row_ids()?.take(self.row_ids_taken)?;
+            if block.start != self.row_ids.end {
+                // Between the two lie rows of others.
+                env.txn.end_appending(plan.codec.table().storage);
+            }
+            self.row_ids = block;
+        }
+    }
+
+    /// How the row at hand is written.
+    fn way(&self, plan: &InsertPlan, env: &ExecEnv<'_>) -> InsertWay {
+        let fresh = plan.codec.has_row_ids();
+        if self.rows >= BULK_AFTER && (fresh || env.txn.is_unwritten(&self.key)) {
+            InsertWay::Bulk { fresh }
+        } else {
+            InsertWay::Row
+        }
+    }
+
     /// The first unique key of the row that another row has.
     fn find_taken(&mut self, plan: &InsertPlan, env: &mut ExecEnv<'_>) -> Step<Option<Taken>> {
         if self.checked.is_none() {
             if !plan.codec.has_row_ids()
+                && !env.txn.is_unwritten(&self.key)
                 && let Some(taken) = key_taken(env, &self.key)?
             {
                 return Ok(Some(taken));

@@ -6,6 +6,7 @@ use crate::row_exec::stop::Step;
 use crate::row_exec::storage::{EntryParts, TableCodec, delete_chunks, new_chunks};
 use crate::txn::{Checked, LockMode, Visibility};
 use bytes::Bytes;
+use shardforge_common::random::Random;
 use shardforge_types::Datum;
 use shardforge_types::row::{RowInput, RowWriter};
 
@@ -15,6 +16,18 @@ enum Write {
     Insert(Bytes, Bytes, Checked),
     Update(Bytes, Bytes, Checked),
     Delete(Bytes, Checked),
+}
+
+/// How a new row is written.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::row_exec) enum InsertWay {
+    /// As any other.
+    Row,
+    /// With [`crate::txn::Txn::append`].
+    Bulk {
+        /// Its key was never given to anyone.
+        fresh: bool,
+    },
 }
 
 /// Makes and carries out the mutations of one row after another; buffers are kept.
@@ -86,21 +99,43 @@ impl MutationQueue {
         Ok(())
     }
 
-    /// Queues a new row, as wide as its table.
+    /// Queues a new row, as wide as its table; what is written in bulk is written at once.
     pub(in crate::row_exec) fn insert(
         &mut self,
-        env: &ExecEnv<'_>,
+        env: &mut ExecEnv<'_>,
         codec: &TableCodec,
+        way: InsertWay,
         key: &[u8],
         row: &[Datum],
         entries: &[EntryParts],
-    ) -> SqlResult<()> {
-        let value = self.encode(env, codec, key, row.iter().map(RowInput::Datum))?;
-        // Nobody else ever has this row id: there is nothing to check.
-        let checked = if codec.has_row_ids() { Checked::No } else { Checked::Yes };
-        self.writes.push(Write::Insert(Bytes::copy_from_slice(key), value, checked));
+    ) -> Step<()> {
+        let random = &env.context.session.random;
+        let value = encode_row(
+            &mut self.writer,
+            &mut self.chunks,
+            codec,
+            key,
+            random,
+            row.iter().map(RowInput::Datum),
+        )?;
+        let appended = match way {
+            InsertWay::Bulk { fresh } => env.txn.append(key, value, fresh)?,
+            InsertWay::Row => false,
+        };
+        if !appended {
+            // Nobody else ever has this row id: there is nothing to check.
+            let checked = if codec.has_row_ids() { Checked::No } else { Checked::Yes };
+            let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+            self.writes.push(Write::Insert(key, value, checked));
+        }
+        self.queue_chunks();
         entries.iter().for_each(|entry| self.insert_entry(entry));
         Ok(())
+    }
+
+    fn queue_chunks(&mut self) {
+        let chunks = self.chunks.drain(..).map(|(key, value)| Write::Insert(key, value, Checked::No));
+        self.writes.extend(chunks);
     }
 
     /// The row's bytes; its big values are queued before it.
@@ -111,16 +146,10 @@ impl MutationQueue {
         key: &[u8],
         values: impl IntoIterator<Item = RowInput<'v>>,
     ) -> SqlResult<Bytes> {
-        let chunks = &mut self.chunks;
         let random = &env.context.session.random;
-        let mut store = |big: shardforge_types::row::BigValue<'_>| {
-            new_chunks(codec, key, big, random, chunks)
-                .map_err(|e| shardforge_types::ValueError::new(e.sqlstate(), e.fields().message.clone()))
-        };
-        let row = self.writer.write(codec.layout(), codec.version(), values, &mut store)?;
+        let row = encode_row(&mut self.writer, &mut self.chunks, codec, key, random, values)?;
         let row = Bytes::copy_from_slice(row);
-        let chunks = self.chunks.drain(..).map(|(key, value)| Write::Insert(key, value, Checked::No));
-        self.writes.extend(chunks);
+        self.queue_chunks();
         Ok(row)
     }
 
@@ -180,6 +209,22 @@ impl MutationQueue {
         self.writes.push(Write::Delete(Bytes::copy_from_slice(key), Checked::Yes));
         entries.iter().for_each(|entry| self.delete_entry(entry));
     }
+}
+
+/// The bytes of a row; its big values go to `chunks`.
+fn encode_row<'w, 'v>(
+    writer: &'w mut RowWriter,
+    chunks: &mut Vec<(Bytes, Bytes)>,
+    codec: &TableCodec,
+    key: &[u8],
+    random: &Random,
+    values: impl IntoIterator<Item = RowInput<'v>>,
+) -> SqlResult<&'w [u8]> {
+    let mut store = |big: shardforge_types::row::BigValue<'_>| {
+        new_chunks(codec, key, big, random, chunks)
+            .map_err(|e| shardforge_types::ValueError::new(e.sqlstate(), e.fields().message.clone()))
+    };
+    Ok(writer.write(codec.layout(), codec.version(), values, &mut store)?)
 }
 
 /// Removes the chunks of a row's big values in the columns for which `gone` holds.

@@ -2,7 +2,7 @@
 
 use super::constraints::{Constraints, duplicate_key};
 use super::returning::ReturningPlan;
-use super::row_writer::{MutationQueue, drop_big_values, entry_taken, key_taken};
+use super::row_writer::{InsertWay, MutationQueue, drop_big_values, entry_taken, key_taken};
 use crate::SqlResult;
 use crate::row_exec::ExecEnv;
 use crate::row_exec::expr::Evaluator;
@@ -105,7 +105,7 @@ impl Change {
         drop_big_values(env, codec, old_key, old_value, |column| moves || plan.changed.contains(&column))?;
         if moves {
             queue.delete(old_key, &[]);
-            queue.insert(env, codec, &self.new_key, new, &[])?;
+            queue.insert(env, codec, InsertWay::Row, &self.new_key, new, &[])?;
         } else {
             queue.update(env, codec, old_key, old_value, new, &plan.changed)?;
         }

@@ -88,6 +88,39 @@ async fn a_large_transaction_spills_and_is_staged_and_read_back() {
 }
 
 #[tokio::test]
+async fn bulk_rows_are_staged_as_they_are_and_nobody_else_can_conflict_with_them() {
+    let world = World::new().await;
+    let mut txn = world.a.begin(IsolationLevel::ReadCommitted);
+    txn.begin_statement().await.unwrap();
+    let storage = StorageId(5);
+    for n in 0..1000 {
+        let (key, value) = row(n);
+        if n == 500 {
+            txn.end_appending(storage);
+        }
+        assert!(txn.append(&key, &value, true).unwrap());
+    }
+    assert!(!txn.append(&row(10).0, b"", true).unwrap(), "out of order");
+    txn.begin_statement().await.unwrap();
+    txn.update(row(700).0, Bytes::from_static(b"second"), Checked::No).unwrap();
+    let expected: Vec<_> = (0..1000)
+        .map(|n| if n == 700 { (row(n).0, Bytes::from_static(b"second")) } else { row(n) })
+        .collect();
+    assert_eq!(rows(&mut txn, 5, false).await, expected);
+    // The leader refuses one fragment in the middle of those under way: they are all sent again.
+    world.wal.refuse_stages(3);
+    // Below the certifier's floor: nothing is asked of it.
+    world.wal.set_floor(Lsn(1000));
+    txn.commit().await.unwrap();
+    world.wal.set_floor(Lsn::ZERO);
+    for branch in [&world.a, &world.b] {
+        let mut reader = branch.begin(IsolationLevel::ReadCommitted);
+        reader.begin_statement().await.unwrap();
+        assert_eq!(rows(&mut reader, 5, false).await, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_large_transaction_that_conflicts_leaves_nothing_behind() {
     let world = World::new().await;
     let mut txn = world.a.begin(IsolationLevel::ReadCommitted);

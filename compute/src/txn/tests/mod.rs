@@ -1,6 +1,7 @@
 //! Transactions on two computes over one log: scripts named for what they show, and cases for what
 //! a script cannot say.
 
+mod bulk;
 mod cases;
 mod lease;
 mod script;
