@@ -68,6 +68,27 @@ pub(crate) struct Frozen {
     pub(crate) after: Lsn,
     /// up to here.
     pub(crate) through: Lsn,
+    pub(crate) share: Share,
+}
+
+/// What a frozen memtable is of the commits in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// All of them.
+    Whole,
+    /// A part of one commit, of which more is to come. Its layer is named in no manifest yet.
+    Part,
+    /// What is left of that commit: its layers are named now, all at once (L4).
+    Rest,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct OpenCommit {
+    /// What was ingested before it.
+    after: Lsn,
+    lsn: Lsn,
+    /// Whether its parts hold rows, not deleted ranges alone.
+    has_rows: bool,
 }
 
 /// How far the manifest is.
@@ -98,6 +119,8 @@ pub(crate) struct Shard {
     view: RwLock<Arc<View>>,
     ingested: watch::Sender<Lsn>,
     frozen: Mutex<VecDeque<Frozen>>,
+    /// The commit of which parts were frozen while it is still coming.
+    open_commit: Mutex<Option<OpenCommit>>,
     froze: Notify,
     flushed: Notify,
     published: Mutex<Published>,
@@ -137,6 +160,7 @@ impl Shard {
         let view = View {
             memtables: vec![Arc::new(Memtable::new(services.config.page_bytes))],
             layers: Arc::new(LayerMap::new(layers)),
+            parts: Vec::new(),
         };
         let published = Published::of(&keeper);
         Ok(Shard {
@@ -145,6 +169,7 @@ impl Shard {
             view: RwLock::new(Arc::new(view)),
             ingested: watch::Sender::new(published.uploaded),
             frozen: Mutex::default(),
+            open_commit: Mutex::default(),
             froze: Notify::new(),
             flushed: Notify::new(),
             published: Mutex::new(published),
@@ -266,8 +291,73 @@ impl Shard {
         let memtable = self.active_of(&view);
         next.memtables.push(Arc::new(Memtable::new(self.config.page_bytes)));
         *view = Arc::new(next);
-        frozen.push_back(Frozen { memtable, after, through });
+        frozen.push_back(Frozen { memtable, after, through, share: Share::Whole });
         self.froze.notify_one();
+    }
+
+    /// Queues for flush what has come of the commit `lsn`, of which more is to come; what was committed before
+    /// it goes by itself.
+    pub(crate) fn freeze_part(&self, lsn: Lsn) {
+        let ingested = self.ingested();
+        let mut frozen = self.frozen.lock();
+        let after = frozen.back().map_or_else(|| self.published().uploaded, |last| last.through);
+        let mut view = self.view.write();
+        let mut next = View::clone(&view);
+        let mut part = self.active_of(&view);
+        if ingested > after {
+            let whole = std::mem::replace(&mut part, Arc::new(self.active_of(&view).split_off(lsn)));
+            frozen.push_back(Frozen { memtable: whole, after, through: ingested, share: Share::Whole });
+            next.memtables.push(Arc::clone(&part));
+        }
+        let has_rows = part.has_rows();
+        next.memtables.push(Arc::new(Memtable::new(self.config.page_bytes)));
+        *view = Arc::new(next);
+        frozen.push_back(Frozen { memtable: part, after: ingested, through: lsn, share: Share::Part });
+        let mut open = self.open_commit.lock();
+        let has_rows = has_rows || open.is_some_and(|open| open.has_rows);
+        *open = Some(OpenCommit { after: ingested, lsn, has_rows });
+        self.froze.notify_one();
+    }
+
+    /// The commit of which parts were frozen while more of it is to come.
+    pub(crate) fn open_commit(&self) -> Option<Lsn> {
+        self.open_commit.lock().map(|open| open.lsn)
+    }
+
+    /// Whether there are rows in such parts.
+    pub(crate) fn has_rows_in_parts(&self) -> bool {
+        self.open_commit.lock().is_some_and(|open| open.has_rows)
+    }
+
+    /// Queues what is left of the commit that came in parts, now that all of it is here and nothing after it.
+    pub(crate) fn freeze_rest(&self) {
+        let Some(OpenCommit { after, lsn: through, .. }) = self.open_commit.lock().take() else { return };
+        let mut frozen = self.frozen.lock();
+        let mut view = self.view.write();
+        let mut next = View::clone(&view);
+        let memtable = self.active_of(&view);
+        next.memtables.push(Arc::new(Memtable::new(self.config.page_bytes)));
+        *view = Arc::new(next);
+        frozen.push_back(Frozen { memtable, after, through, share: Share::Rest });
+        self.froze.notify_one();
+    }
+
+    /// The feed has ended within a commit, and will send it again: forgets the parts of it.
+    pub(crate) fn forget_parts(&self) {
+        let Some(OpenCommit { lsn, .. }) = self.open_commit.lock().take() else { return };
+        let mut frozen = self.frozen.lock();
+        let mut view = self.view.write();
+        let mut next = View::clone(&view);
+        // The active memtable holds nothing but of this commit.
+        next.memtables.pop();
+        let is_part = |frozen: &Frozen| frozen.share == Share::Part && frozen.through == lsn;
+        next.memtables.retain(|m| !frozen.iter().any(|f| is_part(f) && Arc::ptr_eq(&f.memtable, m)));
+        next.memtables.push(Arc::new(Memtable::new(self.config.page_bytes)));
+        frozen.retain(|frozen| !is_part(frozen));
+        let parts = std::mem::take(&mut next.parts);
+        *view = Arc::new(next);
+        self.unlinked.lock().extend(parts);
+        self.flushed.notify_one();
     }
 
     fn active_of(&self, view: &View) -> Arc<Memtable> {
@@ -300,34 +390,63 @@ impl Shard {
         self.flushed.notified().await;
     }
 
-    /// Names a flushed memtable's layer in the manifest; readers then use it instead.
-    pub(crate) async fn publish_flush(&self, frozen: &Frozen, layer: Option<Arc<Layer>>) -> Result<()> {
+    /// Lets readers use a part's layer instead of its memtable. No manifest names it before the rest of its
+    /// commit is there.
+    pub(crate) fn add_part(&self, frozen: &Frozen, layer: Option<Arc<Layer>>) {
+        let mut queue = self.frozen.lock();
+        if !queue.front().is_some_and(|front| Arc::ptr_eq(&front.memtable, &frozen.memtable)) {
+            // It was forgotten meanwhile.
+            self.unlinked.lock().extend(layer);
+            return;
+        }
+        let mut view = self.view.write();
+        let mut next = View::clone(&view);
+        next.memtables.retain(|memtable| !Arc::ptr_eq(memtable, &frozen.memtable));
+        next.parts.extend(layer);
+        *view = Arc::new(next);
+        queue.pop_front();
+        drop(view);
+        self.flushed.notify_one();
+    }
+
+    /// Names the layers of a flushed memtable in the manifest; readers then use them instead. `replaced` are
+    /// parts that were joined into others.
+    pub(crate) async fn publish_flush(
+        &self,
+        frozen: &Frozen,
+        layers: Vec<Arc<Layer>>,
+        replaced: Vec<Arc<Layer>>,
+    ) -> Result<()> {
         let mut keeper = self.keeper.lock().await;
         keeper
             .edit(
                 || self.stopping(),
                 |manifest| {
-                    if let Some(layer) = &layer
-                        && manifest.layers.iter().all(|known| known.name != layer.meta.name)
-                    {
-                        manifest.layers.push(layer.meta.clone());
+                    for layer in &layers {
+                        if manifest.layers.iter().all(|known| known.name != layer.meta.name) {
+                            manifest.layers.push(layer.meta.clone());
+                        }
                     }
                     manifest.uploaded = manifest.uploaded.max(frozen.through);
                 },
             )
             .await?;
         self.note_published(&keeper);
-        let layers = self.layers_with(layer.into_iter().collect(), &[]);
+        let layers = self.layers_with(layers, &[]);
         {
             let mut queue = self.frozen.lock();
             let mut view = self.view.write();
             let mut next = View::clone(&view);
             next.memtables.retain(|memtable| !Arc::ptr_eq(memtable, &frozen.memtable));
             next.layers = layers;
+            if frozen.share == Share::Rest {
+                next.parts.retain(|part| part.meta.through != frozen.through);
+            }
             *view = Arc::new(next);
             queue.pop_front();
         }
         drop(keeper);
+        self.unlinked.lock().extend(replaced);
         self.flushed.notify_one();
         self.compact.notify_one();
         Ok(())

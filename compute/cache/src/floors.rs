@@ -58,6 +58,11 @@ impl RangeFloors {
         over.map(|(_, lsn)| *lsn).max().unwrap_or(Lsn::ZERO)
     }
 
+    /// The lowest of them; zero for none.
+    pub(crate) fn lowest(&self) -> Lsn {
+        self.ranges.read().iter().map(|(_, lsn)| *lsn).min().unwrap_or(Lsn::ZERO)
+    }
+
     /// Raises the floor of a range.
     pub(crate) fn raise(&self, span: Span, lsn: Lsn) {
         let mut ranges = self.ranges.write();

@@ -40,7 +40,8 @@ impl BranchCache {
     pub fn fold_target(&self, ingested: Lsn) -> Option<Lsn> {
         let bytes = self.recent_bytes();
         let applied = self.applied();
-        if bytes <= self.config.recent_bytes && !self.has_many_range_deletes() && !self.has_range_floors() {
+        let pressed = bytes > self.config.recent_bytes || self.has_many_range_deletes();
+        if !pressed && !self.has_range_floors() {
             return None;
         }
         let target = if bytes >= self.config.recent_bytes_hard {
@@ -48,6 +49,10 @@ impl BranchCache {
         } else {
             applied.min(ingested).min(self.pins.lowest())
         };
+        if !pressed && target < self.range_floors.lowest() {
+            // It would end none of them.
+            return None;
+        }
         (target > self.floor()).then_some(target)
     }
 

@@ -88,9 +88,17 @@ pub(super) async fn stage<'p>(plan: &CommitPlan<'p>) -> Result<Option<(Body, Sta
     let mut staging = Staging { branch: plan.branch, txn: plan.txn, count: 0, done: false };
     let mut body = Body::default();
     let mut any = false;
+    let mut under_way = UnderWay::new(plan);
+    // Deleted ranges come first, before all rows: the log demands it of what is staged.
     for range in plan.buffer.range_writes() {
         any = true;
-        body.mutations.push(Mutation::DeleteRange { start: &range.start, end: &range.end });
+        let mutation = Mutation::DeleteRange { start: &range.start, end: &range.end };
+        let len = body.mutations.len_bytes();
+        if len > 0 && len + mutation.encoded_len() > limit {
+            staging.count += 1;
+            under_way.send(staging.count - 1, std::mem::take(&mut body)).await?;
+        }
+        body.mutations.push(mutation);
         body.checks.extend(range.check.map(|read_at| Check::Range {
             start: range.start.clone(),
             end: range.end.clone(),
@@ -98,7 +106,6 @@ pub(super) async fn stage<'p>(plan: &CommitPlan<'p>) -> Result<Option<(Body, Sta
             read_at,
         }));
     }
-    let mut under_way = UnderWay::new(plan);
     let mut bodies = Bodies::new(plan, limit);
     while let Some(next) = bodies.fill(&mut body, &mut any)? {
         let full = std::mem::replace(&mut body, next);

@@ -36,6 +36,22 @@ pub(crate) async fn run(shard: &Shard, layers: &LayerMap, job: &Job) -> Result<(
     shard.publish_swap(output.done, &inputs).await
 }
 
+/// Makes one run of level 0 of layers that hold the commits of one LSN range, whatever their keys. Of one key and
+/// LSN the version of the first layer stays. The caller publishes them.
+pub(crate) async fn join(
+    shard: &Shard,
+    inputs: &[Arc<Layer>],
+    after: Lsn,
+    through: Lsn,
+) -> Result<Vec<Arc<Layer>>> {
+    let mut output = Output::new(shard, &Job::Merge { into: 0, after, through, layers: Vec::new() });
+    let made = merge(&mut output, inputs).await;
+    if made.is_err() {
+        shard.unlinked.lock().append(&mut output.done);
+    }
+    made.map(|()| output.done)
+}
+
 /// Every version of the inputs, as one run.
 async fn merge(output: &mut Output<'_>, inputs: &[Arc<Layer>]) -> Result<()> {
     let sources = open(output.shard, inputs).await?;

@@ -22,6 +22,7 @@ mod stream;
 
 use crate::gc;
 use crate::shard::Shard;
+pub(crate) use jobs::join;
 use picker::Limits;
 use shardforge_common::{ErrorKind, Result, task};
 use std::sync::Arc;

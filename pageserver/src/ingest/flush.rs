@@ -1,8 +1,12 @@
 //! Writes frozen memtables as level-0 layers: layer, upload, manifest, report, in that order.
+//!
+//! A commit larger than a memtable is written in parts: their layers are uploaded as they come, and named in
+//! the manifest all at once, when the last of it is there (L4). What a crash leaves of them is swept.
 
+use crate::compaction::join;
 use crate::layer::file::{LayerFile, LayerWriter};
 use crate::layer::{Layer, LayerKind, LayerMeta};
-use crate::shard::{Frozen, Shard};
+use crate::shard::{Frozen, Shard, Share};
 use bytes::Bytes;
 use shardforge_common::{Error, ErrorKind, Result, task};
 use std::sync::Arc;
@@ -71,8 +75,31 @@ async fn flush(shard: &Shard, frozen: &Frozen) -> Result<()> {
             Some(upload(shard, meta, file).await?)
         }
     };
-    shard.publish_flush(frozen, layer).await?;
     shard.metrics.flushes.increment(1);
+    match frozen.share {
+        Share::Whole => shard.publish_flush(frozen, layer.into_iter().collect(), Vec::new()).await?,
+        Share::Part => {
+            shard.add_part(frozen, layer);
+            return Ok(());
+        }
+        Share::Rest => {
+            let mut parts: Vec<_> = shard.view().parts.clone();
+            parts.extend(layer);
+            // The newest first.
+            parts.reverse();
+            let mut sorted = parts.clone();
+            sorted.sort_by(|a, b| a.meta.lo.cmp(&b.meta.lo));
+            let disjoint =
+                |pair: &[Arc<Layer>]| pair[0].meta.hi.as_ref().is_some_and(|hi| *hi <= pair[1].meta.lo);
+            if sorted.windows(2).all(disjoint) {
+                shard.publish_flush(frozen, sorted, Vec::new()).await?;
+            } else {
+                // Its records did not come in key order. The layers of a run are disjoint in keys.
+                let joined = join(shard, &parts, frozen.after, frozen.through).await?;
+                shard.publish_flush(frozen, joined, parts).await?;
+            }
+        }
+    }
     shard.report();
     Ok(())
 }

@@ -76,6 +76,54 @@ impl Memtable {
         self.inner.write().add_rows(list, lsn, self.page_bytes)
     }
 
+    /// Takes out what is of an LSN, the newest one here, into a memtable of its own. Nobody reads at that LSN
+    /// yet.
+    pub(crate) fn split_off(&self, lsn: Lsn) -> Memtable {
+        let other = Memtable::new(self.page_bytes);
+        let mut taken = other.inner.write();
+        let mut inner = self.inner.write();
+        let (runs, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut inner.runs).into_iter().partition(|run| run.lsn() == lsn);
+        inner.runs = kept;
+        for run in runs {
+            inner.bytes = inner.bytes.saturating_sub(run.size_bytes());
+            taken.newest_run = lsn;
+            taken.bytes += run.size_bytes();
+            taken.runs.push(run);
+        }
+        let mut freed = 0;
+        inner.rows.retain(|key, versions| {
+            if versions.last().is_some_and(|(written, _)| *written == lsn)
+                && let Some((_, value)) = versions.pop()
+            {
+                freed += value.as_ref().map_or(0, Bytes::len) + size_of::<(Lsn, Option<Bytes>)>();
+                taken.set(key, lsn, value, || key.clone(), self.page_bytes);
+            }
+            if versions.is_empty() {
+                freed += key.len() + ROW_OVERHEAD - size_of::<(Lsn, Option<Bytes>)>();
+            }
+            !versions.is_empty()
+        });
+        inner.tombstones.retain(|tombstone| {
+            if tombstone.lsn == lsn {
+                freed += tombstone.start.len() + tombstone.end.len() + ROW_OVERHEAD;
+                taken.bytes += tombstone.start.len() + tombstone.end.len() + ROW_OVERHEAD;
+                taken.tombstones.push(tombstone.clone());
+            }
+            tombstone.lsn != lsn
+        });
+        taken.last_point = inner.last_point;
+        inner.bytes = inner.bytes.saturating_sub(freed);
+        drop(taken);
+        other
+    }
+
+    /// Whether it holds more than tombstones.
+    pub(crate) fn has_rows(&self) -> bool {
+        let inner = self.inner.read();
+        !inner.rows.is_empty() || !inner.runs.is_empty()
+    }
+
     /// Memory held, in bytes, about.
     pub(crate) fn size_bytes(&self) -> usize {
         self.inner.read().bytes
@@ -412,7 +460,7 @@ mod tests {
                     rows.dedup_by_key(|(number, _)| *number);
                 }
                 // In two records, as a large transaction comes.
-                for part in rows.chunks(rows.len().div_ceil(2)) {
+                for part in rows.chunks(rows.len().div_ceil(2).max(1)) {
                     with_runs.apply(&list(part), Lsn(lsn)).unwrap();
                     without.apply(&list(part), Lsn(lsn)).unwrap();
                 }

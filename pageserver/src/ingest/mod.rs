@@ -6,7 +6,7 @@
 //! 2. A layer is named in a manifest only after it is durable, and the WAL service hears of an
 //!    uploaded LSN only after the manifest that says so counted (I5, P2).
 //! 3. Memory is bounded: the feed gets credit for what was ingested, but none while too many
-//!    memtables wait to be written. One commit larger than all of that is let through.
+//!    memtables wait to be written. A commit larger than a memtable is frozen in parts ([`flush`]).
 //!
 //! # The life of a batch
 //!
@@ -25,9 +25,9 @@ pub(crate) mod sorted_run;
 
 use crate::shard::Shard;
 use queue::FeedQueue;
-use shardforge_common::mutation::MutationList;
+use shardforge_common::mutation::{Mutation, MutationList};
 use shardforge_common::wal::RecordKind;
-use shardforge_common::{ErrorKind, Lsn, Result, task};
+use shardforge_common::{Error, ErrorKind, Lsn, Result, task};
 use shardforge_proto::wal::{FeedBatch, FeedRequest, FeedSink, FeedSubscription};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +62,7 @@ pub(crate) async fn run(shard: Arc<Shard>) {
             }
             Err(error) => tracing::warn!(shard = %shard.place, %error, "the feed ended; subscribing again"),
         }
+        shard.forget_parts();
         shard.pause(RETRY).await;
     }
 }
@@ -73,6 +74,8 @@ async fn follow(shard: &Shard, queue: &FeedQueue, feed: &dyn FeedSubscription) -
     // Credit that is due, held back while memtables wait.
     let mut owed = 0u64;
     let mut inside_a_commit = false;
+    // What came of the commit that is coming.
+    let mut coming_bytes = 0;
     loop {
         if shard.stopping() {
             return Ok(());
@@ -82,14 +85,22 @@ async fn follow(shard: &Shard, queue: &FeedQueue, feed: &dyn FeedSubscription) -
         let quiet = batches.is_empty();
         for batch in batches {
             owed += body_bytes(&batch);
-            inside_a_commit = ingest(shard, &batch)?;
-            if !inside_a_commit && shard.active_bytes() as u64 >= shard.config.memtable_bytes {
-                shard.freeze();
+            let coming = ingest(shard, &batch)?;
+            coming_bytes = if coming.is_some() { coming_bytes + body_bytes(&batch) } else { 0 };
+            if shard.active_bytes() as u64 >= shard.config.memtable_bytes {
+                match coming {
+                    None => shard.freeze(),
+                    Some(lsn) if coming_bytes >= shard.config.memtable_bytes / 2 => shard.freeze_part(lsn),
+                    // It will soon be whole.
+                    Some(_) => {}
+                }
                 frozen_at = shard.clock.boottime();
             }
+            inside_a_commit = coming.is_some();
         }
         let room = shard.waiting_memtables() <= shard.config.waiting_memtables && !shard.too_deep();
-        if owed > 0 && (inside_a_commit || room) {
+        let soon_whole = inside_a_commit && coming_bytes < shard.config.memtable_bytes / 2;
+        if owed > 0 && (room || soon_whole) {
             feed.grant(owed);
             owed = 0;
         }
@@ -136,9 +147,9 @@ fn body_bytes(batch: &FeedBatch) -> u64 {
     batch.records.iter().map(|record| record.body.len() as u64).sum()
 }
 
-/// Applies one batch; says whether it ends inside a commit.
-fn ingest(shard: &Shard, batch: &FeedBatch) -> Result<bool> {
-    let active = shard.active();
+/// Applies one batch; gives the commit inside of which it ends, if it does.
+fn ingest(shard: &Shard, batch: &FeedBatch) -> Result<Option<Lsn>> {
+    let mut active = shard.active();
     let ingested = shard.ingested();
     let mut last = Lsn::ZERO;
     for record in &batch.records {
@@ -147,14 +158,46 @@ fn ingest(shard: &Shard, batch: &FeedBatch) -> Result<bool> {
         if lsn <= ingested {
             continue;
         }
+        // Of a filtered feed the last record of a commit may have been left out.
+        if end_of_parts(shard, lsn.prev()) {
+            active = shard.active();
+        }
         last = lsn;
         if matches!(record.header.kind, RecordKind::Commit | RecordKind::Fragment) {
             shard.metrics.ingested_bytes.increment(record.body.len() as u64);
+            let list = MutationList::from_bytes(record.body.clone());
+            if shard.has_rows_in_parts() {
+                refuse_late_ranges(&list)?;
+            }
             active
-                .apply(&MutationList::from_bytes(record.body.clone()), lsn)
+                .apply(&list, lsn)
                 .map_err(|e| e.context(format!("ingesting LSN {lsn} of {}", shard.place)))?;
         }
+        if record.header.last && end_of_parts(shard, lsn) {
+            active = shard.active();
+        }
     }
+    end_of_parts(shard, batch.complete_through);
     shard.advance(batch.complete_through);
-    Ok(last > batch.complete_through)
+    Ok((last > batch.complete_through).then_some(last))
+}
+
+/// When a commit that came in parts is whole, as everything up to `through` is: it can be read from memtables
+/// and parts, and its layers can be named.
+fn end_of_parts(shard: &Shard, through: Lsn) -> bool {
+    let Some(open) = shard.open_commit().filter(|open| *open <= through) else { return false };
+    shard.advance(open);
+    shard.freeze_rest();
+    true
+}
+
+/// The log takes deleted ranges of a large commit before its rows only: in parts that are written already,
+/// a range could no longer be told from one below them.
+fn refuse_late_ranges(list: &MutationList) -> Result<()> {
+    for mutation in list.iter() {
+        if matches!(mutation?, Mutation::DeleteRange { .. }) {
+            return Err(Error::invalid("a range is deleted after rows of the same large commit"));
+        }
+    }
+    Ok(())
 }

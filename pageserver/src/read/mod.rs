@@ -75,6 +75,8 @@ pub(crate) struct View {
     /// Oldest first; the last one takes writes.
     pub(crate) memtables: Vec<Arc<Memtable>>,
     pub(crate) layers: Arc<LayerMap>,
+    /// Parts of a commit larger than a memtable that were written and are not yet named in the manifest.
+    pub(crate) parts: Vec<Arc<Layer>>,
 }
 
 /// The sizes that shape pages.

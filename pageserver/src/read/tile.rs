@@ -144,6 +144,9 @@ pub(crate) fn find<'a>(
         }
         layers.extend(run.overlapping(tile.lo.clone(), tile.hi.clone()));
     }
+    // Newer than every run, and of one LSN: their order among one another does not matter.
+    let parts = view.parts.iter().filter(|part| part.meta.after < target.at);
+    layers.extend(parts.filter(|part| part.meta.overlaps(&tile.lo, tile.hi.as_deref())));
     let mut wants = Vec::new();
     for layer in layers {
         match pins.index(layer) {

@@ -27,6 +27,8 @@ struct State {
     reports: BTreeMap<SlotRange, IngestReport>,
     feeds: Vec<Feed>,
     next_feed: u64,
+    /// Feeds break after so many more kilobytes of records.
+    break_after: Option<usize>,
 }
 
 struct Feed {
@@ -86,6 +88,11 @@ impl FakeWal {
         Lsn(self.state.lock().last)
     }
 
+    /// Ends every feed after so many more kilobytes, wherever that is.
+    pub(crate) fn break_feeds_after(&self, kilobytes: usize) {
+        self.state.lock().break_after = Some(kilobytes << 10);
+    }
+
     /// Ends every feed, as a change of leadership does.
     pub(crate) fn break_feeds(&self) {
         for feed in std::mem::take(&mut self.state.lock().feeds) {
@@ -114,11 +121,19 @@ fn filtered(body: &bytes::Bytes, slots: SlotRange) -> MutationList {
 
 impl State {
     fn pump(&mut self) {
+        let mut broken = false;
         for feed in &mut self.feeds {
-            while feed.next <= self.last && feed.credit > 0 {
+            while feed.next <= self.last && feed.credit > 0 && !broken {
                 // A record at a time, so that commits of several span batches.
                 let records = &self.records[&feed.next];
                 for (number, record) in records.iter().enumerate() {
+                    if let Some(left) = &mut self.break_after {
+                        *left = left.saturating_sub(record.body.len());
+                        broken = *left == 0;
+                    }
+                    if broken {
+                        break;
+                    }
                     let list = filtered(&record.body, feed.slots);
                     feed.credit -= list.as_bytes().len() as i64;
                     let end = number + 1 == records.len();
@@ -132,7 +147,13 @@ impl State {
                         complete_through: Lsn(if end { feed.next } else { feed.next - 1 }),
                     }));
                 }
-                feed.next += 1;
+                feed.next += u64::from(!broken);
+            }
+        }
+        if broken {
+            self.break_after = None;
+            for feed in std::mem::take(&mut self.feeds) {
+                feed.sink.end(Error::retry("the leader changed"));
             }
         }
     }

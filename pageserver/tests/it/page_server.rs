@@ -272,6 +272,83 @@ async fn while_the_store_is_down_the_feed_is_held_back_and_memory_is_bounded() {
     world.server.shutdown().await;
 }
 
+/// A commit of so many rows of a table, each of about a kilobyte, in fragments of ten; in order, or not.
+fn large(rows: u64, value: u8, sorted: bool) -> Vec<MutationList> {
+    let numbers: Vec<u64> = (0..rows).map(|n| if sorted { n } else { n * 11 % rows }).collect();
+    let list = |numbers: &[u64]| {
+        let mut list = MutationListBuilder::new();
+        for n in numbers {
+            list.push(Mutation::Put { key: &row_key(*n), value: &[value; 1000] });
+        }
+        list.finish()
+    };
+    numbers.chunks(10).map(list).collect()
+}
+
+fn row_key(n: u64) -> Vec<u8> {
+    [&storage_prefix(StorageId(1))[..], &[0x14], &n.to_be_bytes()].concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_larger_than_memory_is_written_in_parts_and_named_at_once() {
+    for sorted in [true, false] {
+        let mut world = World::new(Config { idle_flush_millis: 3_600_000, ..Config::small() }, 1).await;
+        let mut model = Model::default();
+        let mut commit = |world: &World, lists: Vec<MutationList>| {
+            let lsn = world.wal.last().next();
+            lists.iter().for_each(|list| model.apply(lsn, list));
+            assert_eq!(world.wal.commit(BRANCH, lists), lsn);
+        };
+        // Something before it in the same memtable; and, where its parts overlap, a range that it deletes.
+        commit(&world, large(3, 1, true));
+        let mut lists = large(1000, 2, sorted);
+        if !sorted {
+            let mut wipe = MutationListBuilder::new();
+            wipe.push(Mutation::DeleteRange { start: &row_key(0), end: &row_key(1 << 40) });
+            lists.insert(0, wipe.finish());
+        }
+        commit(&world, lists);
+        commit(&world, large(1, 3, true));
+        // All of the large commit is there, and little of it in memory.
+        let first = world.get(&row_key(0), Direction::Forward, Lsn(3), Lsn(3)).await;
+        model.check(&first);
+        while world.server.shards().await.unwrap().remove(0).memtable_bytes > 100 << 10 {
+            tokio::task::yield_now().await;
+        }
+        for lsn in 1..=3 {
+            for page in world.scan_all(&storage_prefix(StorageId(1)), None, Lsn(lsn)).await {
+                model.check(&page);
+            }
+        }
+        // What was not named is ingested again; what was is read from layers.
+        world.restart().await;
+        world.wal.trim();
+        for page in world.scan_all(&storage_prefix(StorageId(1)), None, Lsn(3)).await {
+            model.check(&page);
+        }
+        world.server.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_feed_that_breaks_within_a_large_commit_begins_it_again() {
+    let world = World::new(Config { ingest_credit_bytes: 256 << 10, ..Config::small() }, 1).await;
+    let mut model = Model::default();
+    for (sorted, value) in [(true, 1), (false, 2)] {
+        let (lists, lsn) = (large(700, value, sorted), world.wal.last().next());
+        lists.iter().for_each(|list| model.apply(lsn, list));
+        world.wal.break_feeds_after(400);
+        world.wal.commit(BRANCH, lists);
+    }
+    world.settle().await;
+    for lsn in 1..=2 {
+        for page in world.scan_all(&storage_prefix(StorageId(1)), None, Lsn(lsn)).await {
+            model.check(&page);
+        }
+    }
+    world.server.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_below_the_horizon_are_refused_pins_stay_and_layers_go() {
     let (world, model) = filled(Config { level_0_bytes: 64 << 10, ..busy() }, 300).await;

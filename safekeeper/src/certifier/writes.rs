@@ -13,6 +13,8 @@ pub struct WriteSet<'a> {
     pub ranges: Vec<(&'a [u8], &'a [u8])>,
     /// Ranges `[start, end)` in which nobody else can write: `keys` has none of them.
     pub fresh: &'a [(Bytes, Bytes)],
+    /// Whether single keys are written, fresh ones included.
+    pub has_rows: bool,
 }
 
 impl<'a> WriteSet<'a> {
@@ -42,6 +44,7 @@ impl<'a> WriteSet<'a> {
                 Mutation::DeleteRange { .. } => {}
                 other => {
                     verify(other.key())?;
+                    writes.has_rows = true;
                     if !is_fresh(other.key()) {
                         writes.keys.push((other.key(), other.aspects()));
                     }

@@ -41,6 +41,8 @@ pub(super) struct Tail {
 pub(super) struct StagedTail {
     pub(super) fragments: u32,
     pub(super) heard_at: Duration,
+    /// Whether rows are among what is staged: ranges come before them.
+    pub(super) has_rows: bool,
 }
 
 impl Tail {
@@ -196,6 +198,9 @@ impl SequencerCore {
                 return answers.push(Answer::Commit(done, CommitOutcome::Invalid { reason }));
             }
         };
+        if !writes.ranges.is_empty() && tail.staged.get(&request.txn).is_some_and(|staged| staged.has_rows) {
+            return answers.push(Answer::Commit(done, late_range()));
+        }
         let mut header = RecordHeader {
             kind: RecordKind::Commit,
             last: true,
@@ -284,6 +289,11 @@ impl SequencerCore {
                 return answers.push(Answer::Commit(done, CommitOutcome::Invalid { reason }));
             }
         };
+        let has_rows = tail.staged.get(&txn).is_some_and(|staged| staged.has_rows);
+        if has_rows && !writes.ranges.is_empty() {
+            return answers.push(Answer::Commit(done, late_range()));
+        }
+        let has_rows = has_rows || writes.has_rows;
         match tail.certifier.certify(txn, &request.checks, &writes) {
             Verdict::Clear => {}
             Verdict::TooOld { floor } => {
@@ -296,7 +306,7 @@ impl SequencerCore {
             }
         }
         tail.certifier.stage(txn, &writes);
-        tail.staged.insert(txn, StagedTail { fragments: fragment + 1, heard_at: now.1 });
+        tail.staged.insert(txn, StagedTail { fragments: fragment + 1, heard_at: now.1, has_rows });
         tail.pending.begin_fragment(txn, fragment, done);
         let header = RecordHeader {
             kind: RecordKind::Fragment,
@@ -476,6 +486,13 @@ fn readable<'m>(mutations: &'m MutationList, fresh: &'m [(Bytes, Bytes)]) -> Res
         }
         slot_of(key).map(|_| ())
     })
+}
+
+/// Whoever takes a large commit in parts could not tell what such a range deletes of the parts before it.
+fn late_range() -> CommitOutcome {
+    CommitOutcome::Invalid {
+        reason: "a large transaction deletes a range after rows; ranges come first".into(),
+    }
 }
 
 fn too_long(body: &Bytes) -> Option<String> {

@@ -76,14 +76,17 @@ impl Rebuild {
             let mut certifier = shown.unwrap_or_else(|| Certifier::new(branch.committed));
             let mut staged = std::collections::BTreeMap::new();
             for (txn, open) in &branch.staged {
+                let mut has_rows = false;
                 for at in &open.fragments {
                     let mutations = fragment(*txn, *at)?;
-                    certifier.stage(*txn, &WriteSet::of(&mutations)?);
+                    let writes = WriteSet::of(&mutations)?;
+                    has_rows |= writes.has_rows;
+                    certifier.stage(*txn, &writes);
                 }
                 let fragments = u32::try_from(open.fragments.len())
                     .map_err(|e| Error::internal("more fragments than a number holds").with_source(e))?;
                 // Its lease begins anew: the old leader knew when it was last heard of, we do not.
-                staged.insert(*txn, StagedTail { fragments, heard_at: now });
+                staged.insert(*txn, StagedTail { fragments, heard_at: now, has_rows });
             }
             core.window_bytes += certifier.window_bytes();
             let mut tail = Tail::new(branch, certifier);

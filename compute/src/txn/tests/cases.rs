@@ -103,6 +103,7 @@ async fn bulk_rows_are_staged_as_they_are_and_nobody_else_can_conflict_with_them
     assert!(!txn.append(&row(10).0, b"", true).unwrap(), "out of order");
     txn.begin_statement().await.unwrap();
     txn.update(row(700).0, Bytes::from_static(b"second"), Checked::No).unwrap();
+    txn.begin_statement().await.unwrap();
     let expected: Vec<_> = (0..1000)
         .map(|n| if n == 700 { (row(n).0, Bytes::from_static(b"second")) } else { row(n) })
         .collect();
