@@ -5,11 +5,15 @@ use crate::feed::{Chunk, ReadFrom, Source, placed_fragment};
 use crate::group::{Batch, GroupState, RecordAt};
 use crate::log::{Log, LogEntry};
 use crate::raft::{EntryBody, decode_entry};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use shardforge_common::wal::{Record, RecordKind};
 use shardforge_common::{BranchRef, Error, GroupId, Lsn, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+
+/// Batches that hold fragments and were read last: an entry has several, and more than one subscriber wants
+/// them.
+const KEPT_BATCHES: usize = 2;
 
 /// One group's history.
 pub(crate) struct History {
@@ -17,6 +21,7 @@ pub(crate) struct History {
     pub(crate) log: Log,
     pub(crate) group: GroupId,
     pub(crate) archive: ArchiveReader,
+    kept: Mutex<VecDeque<(u64, Batch)>>,
 }
 
 /// What of the state a read needs: taken at once, so that it fits together.
@@ -28,6 +33,15 @@ struct View {
 }
 
 impl History {
+    pub(crate) fn new(
+        state: Arc<RwLock<GroupState>>,
+        log: Log,
+        group: GroupId,
+        archive: ArchiveReader,
+    ) -> Self {
+        Self { state, log, group, archive, kept: Mutex::default() }
+    }
+
     fn view(&self, from: &ReadFrom) -> Result<View> {
         let state = self.state.read();
         let branch = find(&state, from.branch)?;
@@ -49,8 +63,21 @@ impl History {
 
     /// The record at a place.
     pub(crate) fn record(&self, at: RecordAt) -> Result<Record> {
-        let entries = self.log.read(self.group, at.index..at.index + 1, 1)?;
-        let batch = entries.first().map(batch_of).transpose()?.flatten();
+        let known = self.kept.lock().iter().find(|(index, _)| *index == at.index).map(|(_, b)| b.clone());
+        let batch = match known {
+            Some(batch) => Some(batch),
+            None => {
+                let entries = self.log.read(self.group, at.index..at.index + 1, 1)?;
+                let batch = entries.first().map(batch_of).transpose()?.flatten();
+                if let Some(batch) = &batch {
+                    // Only applied entries are asked for: what an index holds does not change.
+                    let mut kept = self.kept.lock();
+                    kept.truncate(KEPT_BATCHES - 1);
+                    kept.push_front((at.index, batch.clone()));
+                }
+                batch
+            }
+        };
         let record = batch.and_then(|batch| batch.records.get(at.nth as usize).cloned());
         record.ok_or_else(|| Error::corrupt(format!("log entry {} has no record {}", at.index, at.nth)))
     }
@@ -124,6 +151,7 @@ impl History {
             chunk.records.push(fragment);
             chunk.fragments_done += 1;
         }
+        self.kept.lock().clear();
         chunk.records.push(commit.clone());
         chunk.complete_through = commit.header.lsn;
         chunk.fragments_done = 0;

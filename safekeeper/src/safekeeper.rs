@@ -144,8 +144,7 @@ impl Safekeeper {
         let index = Arc::new(ArchiveIndex::new(store));
         let reports: Arc<Mutex<Reports>> = Arc::default();
         let archive = ArchiveReader::new(index.clone(), tokio::runtime::Handle::current());
-        let history =
-            Arc::new(History { state: state.clone(), log: log.clone(), group: config.group, archive });
+        let history = Arc::new(History::new(state.clone(), log.clone(), config.group, archive));
         let (lost_sender, lost) = tokio::sync::mpsc::unbounded_channel();
         sequencer.connect(Arc::new(MemberProposer { member: member.clone(), lost: lost_sender }));
         let single_voter = Arc::new(AtomicBool::new(false));
