@@ -36,6 +36,8 @@ pub struct Reader {
 #[derive(Debug, Default)]
 pub struct Fields {
     buffer: Vec<u8>,
+    /// What was in the buffer, once it was found to be UTF-8 without zero bytes as a whole.
+    text: String,
     spans: Vec<Option<(usize, usize)>>,
     /// Whether a CSV field was quoted: then it is never null, and FORCE_NULL looks at it.
     quoted: Vec<bool>,
@@ -55,7 +57,11 @@ impl Fields {
     /// A field as text; `None` is null. Fails when it is not UTF-8.
     pub fn get(&self, index: usize) -> SqlResult<Option<&str>> {
         let Some((start, end)) = self.spans[index] else { return Ok(None) };
-        match std::str::from_utf8(&self.buffer[start..end]) {
+        if let Some(text) = self.text.get(start..end) {
+            return Ok(Some(text));
+        }
+        let bytes = if self.text.is_empty() { &self.buffer[..] } else { self.text.as_bytes() };
+        match std::str::from_utf8(&bytes[start..end]) {
             Ok(text) if memchr(0, text.as_bytes()).is_none() => Ok(Some(text)),
             Ok(_) => Err(SqlError::new(
                 SqlState::CHARACTER_NOT_IN_REPERTOIRE,
@@ -65,13 +71,27 @@ impl Fields {
                 SqlState::CHARACTER_NOT_IN_REPERTOIRE,
                 format!(
                     "invalid byte sequence for encoding \"UTF8\": {:#04x}",
-                    self.buffer[start + error.valid_up_to()]
+                    bytes[start + error.valid_up_to()]
                 ),
             )),
         }
     }
 
+    /// The row is complete: its text is looked at once, and not field by field.
+    fn verify(&mut self) {
+        if memchr(0, &self.buffer).is_some() {
+            return;
+        }
+        match String::from_utf8(std::mem::take(&mut self.buffer)) {
+            Ok(text) => self.text = text,
+            Err(error) => self.buffer = error.into_bytes(),
+        }
+    }
+
     fn clear(&mut self) {
+        if !self.text.is_empty() {
+            self.buffer = std::mem::take(&mut self.text).into_bytes();
+        }
         self.buffer.clear();
         self.spans.clear();
         self.quoted.clear();
@@ -251,6 +271,7 @@ impl Reader {
         } else {
             self.text_fields(line, fields)
         }
+        fields.verify();
         row(fields)
     }
 

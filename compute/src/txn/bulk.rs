@@ -243,7 +243,10 @@ impl Lane {
 
     /// Ends the open chunk. Its last key is the highest: whoever raises that otherwise closes it first.
     fn close(&mut self) {
-        if let Some(open) = self.open.take() {
+        if let Some(mut open) = self.open.take() {
+            if open.body.len() < open.body.capacity() / 2 {
+                open.body.shrink_to_fit();
+            }
             self.chunks.push(Chunk {
                 order: open.order,
                 first: Bytes::from(open.first),
@@ -330,7 +333,10 @@ impl Lanes {
             let order = *next;
             *next += 1;
             self.bytes += CHUNK_OVERHEAD;
-            Open { order, first: at.to_vec(), ..Open::default() }
+            // After a full chunk another is to be expected.
+            let full = lane.chunks.last().is_some_and(|chunk| chunk.len() > chunk_bytes / 2);
+            let room = if full { chunk_bytes } else { 0 };
+            Open { order, first: at.to_vec(), body: Vec::with_capacity(room), ..Open::default() }
         });
         let before = open.body.len();
         if open.rows.is_multiple_of(MARK_ROWS) {

@@ -162,9 +162,14 @@ impl InsertState {
     fn make(&mut self, plan: &InsertPlan, env: &mut ExecEnv<'_>) -> Step<bool> {
         let table = plan.codec.table();
         self.row.clear();
-        self.row.resize(table.columns.len(), Datum::Null);
-        for (column, value) in plan.columns.iter().zip(self.given.drain(..)) {
-            self.row[*column] = value;
+        if self.given.len() == table.columns.len() && plan.columns.is_sorted() {
+            // Every column is given, each in its place.
+            std::mem::swap(&mut self.row, &mut self.given);
+        } else {
+            self.row.resize(table.columns.len(), Datum::Null);
+            for (column, value) in plan.columns.iter().zip(self.given.drain(..)) {
+                self.row[*column] = value;
+            }
         }
         for (column, default) in &plan.defaults {
             self.row[*column] = default.eval(&env.eval(&[]))?;
