@@ -38,6 +38,12 @@ pub(super) async fn build(
             decode(&codec, key, &found.value, &columns, txn, &mut row).await?;
             for index in codec.indexes() {
                 let entry = index.entry(&row, key)?;
+                // Above all others: it has no duplicate, and comes in the order of the index.
+                if txn.is_unwritten(&entry.key)
+                    && access::complete(txn, |txn| txn.append(&entry.key, &entry.value, false)).await?
+                {
+                    continue;
+                }
                 if entry.unique
                     && access::complete(txn, |txn| txn.get(&entry.key, Visibility::Now)).await?.is_some()
                 {
