@@ -34,6 +34,11 @@ struct Input {
 pub(crate) struct Stream<'a> {
     reader: &'a LayerReader,
     inputs: Vec<Input>,
+    /// Inputs whose keys have not been reached: the one with the least key last. A run may have very many
+    /// layers, one after another: of those only one is in memory.
+    waiting: Vec<usize>,
+    /// Inputs that have been, and are not at their end; in the order of `inputs`.
+    active: Vec<usize>,
     lo: Bytes,
     hi: Option<Bytes>,
 }
@@ -50,32 +55,57 @@ impl<'a> Stream<'a> {
             let next_block = index.block_of(&lo, Lsn::MAX).unwrap_or(0);
             Input { layer, index, next_block, blocks: VecDeque::new(), entries: Vec::new() }
         };
-        let inputs = layers.into_iter().map(input).collect();
-        Stream { reader, inputs, lo, hi }
+        let inputs: Vec<Input> = layers.into_iter().map(input).collect();
+        let mut waiting: Vec<usize> = (0..inputs.len()).collect();
+        waiting.sort_by(|a, b| inputs[*b].layer.meta.lo.cmp(&inputs[*a].layer.meta.lo));
+        Stream { reader, inputs, waiting, active: Vec::new(), lo, hi }
     }
 
-    /// The next version; `None` at the end. Of two with the same key and LSN only one is given.
+    /// The next version; `None` at the end. Of two with the same key and LSN only the first input's is given.
     pub(crate) async fn next(&mut self) -> Result<Option<Entry>> {
-        let mut best: Option<usize> = None;
-        for number in 0..self.inputs.len() {
-            self.fill(number).await?;
-            let Some(entry) = self.inputs[number].entries.last() else { continue };
-            let better = match best.and_then(|best| self.inputs[best].entries.last()) {
-                None => true,
-                Some(other) => (&entry.key, other.lsn) < (&other.key, entry.lsn),
-            };
-            if better {
-                best = Some(number);
+        loop {
+            let mut best: Option<usize> = None;
+            let mut at_end = false;
+            for place in 0..self.active.len() {
+                let number = self.active[place];
+                self.fill(number).await?;
+                let Some(entry) = self.inputs[number].entries.last() else {
+                    at_end = true;
+                    continue;
+                };
+                let better = match best.and_then(|best| self.inputs[best].entries.last()) {
+                    None => true,
+                    Some(other) => (&entry.key, other.lsn) < (&other.key, entry.lsn),
+                };
+                if better {
+                    best = Some(number);
+                }
             }
-        }
-        let Some(best) = best else { return Ok(None) };
-        let entry = self.inputs[best].entries.pop().expect("the best input has an entry");
-        for input in &mut self.inputs {
-            if input.entries.last().is_some_and(|same| same.key == entry.key && same.lsn == entry.lsn) {
-                input.entries.pop();
+            if at_end {
+                let inputs = &self.inputs;
+                self.active.retain(|number| !inputs[*number].entries.is_empty());
             }
+            // Inputs that may have a key at or before it join first.
+            let reached = self.waiting.last().is_some_and(|next| {
+                let first = best.and_then(|best| self.inputs[best].entries.last());
+                first.is_none_or(|first| self.inputs[*next].layer.meta.lo <= first.key)
+            });
+            if reached {
+                let next = self.waiting.pop().expect("there is a last one");
+                let place = self.active.partition_point(|number| *number < next);
+                self.active.insert(place, next);
+                continue;
+            }
+            let Some(best) = best else { return Ok(None) };
+            let entry = self.inputs[best].entries.pop().expect("the best input has an entry");
+            for number in &self.active {
+                let entries = &mut self.inputs[*number].entries;
+                if entries.last().is_some_and(|same| same.key == entry.key && same.lsn == entry.lsn) {
+                    entries.pop();
+                }
+            }
+            return Ok(Some(entry));
         }
-        Ok(Some(entry))
     }
 
     /// Makes the next version of an input available, if it has one.
