@@ -1,5 +1,6 @@
 //! The error a client sees: an SQLSTATE with PostgreSQL's fields.
 
+use crate::sequence::SequenceNeed;
 use crate::txn::{TxnError, TxnErrorKind};
 use shardforge_common::{Error, ErrorKind};
 use shardforge_types::{SqlState, ValueError};
@@ -35,6 +36,8 @@ pub struct Fields {
     pub column: Option<String>,
     /// The constraint it is about.
     pub constraint: Option<String>,
+    /// Not an error yet: what is to be done before the evaluation that it ended is repeated.
+    pub(crate) sequence: Option<SequenceNeed>,
 }
 
 impl SqlError {
@@ -51,6 +54,7 @@ impl SqlError {
             table: None,
             column: None,
             constraint: None,
+            sequence: None,
         }))
     }
 
@@ -62,6 +66,13 @@ impl SqlError {
     /// XX000: a defect of ours.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(SqlState::INTERNAL_ERROR, message)
+    }
+
+    /// An evaluation needs something of a sequence first. Where nobody can do it, this is an error.
+    pub(crate) fn needs_sequence(need: SequenceNeed) -> Self {
+        let mut error = Self::not_supported("a function over sequences here");
+        error.0.sequence = Some(need);
+        error
     }
 
     /// The error's fields.

@@ -20,6 +20,7 @@ pub mod node;
 pub mod pgwire;
 pub mod report;
 pub mod row_exec;
+pub mod sequence;
 pub mod session;
 pub mod sql;
 pub mod txn;

@@ -3,6 +3,7 @@
 use crate::catalog::{CatalogCache, IdAllocator, bootstrap, roles};
 use crate::report::ReportEngine;
 use crate::row_exec::RowIds;
+use crate::sequence::SequenceBlocks;
 use crate::txn::{Branch, BranchConfig};
 use crate::{SqlError, SqlResult};
 use shardforge_common::clock::Clock;
@@ -46,6 +47,8 @@ pub struct OpenBranch {
     pub catalogs: CatalogCache,
     /// OIDs and storage ids.
     pub ids: IdAllocator,
+    /// Blocks of sequences' numbers.
+    pub sequences: Arc<SequenceBlocks>,
     row_ids: tokio::sync::OnceCell<Arc<RowIds>>,
 }
 
@@ -95,6 +98,7 @@ impl Compute {
         }
         let opened = Arc::new(OpenBranch {
             ids: IdAllocator::new(branch.clone()),
+            sequences: Arc::new(SequenceBlocks::new(branch.clone(), self.parts.clock.clone())),
             branch,
             catalogs: CatalogCache::new(),
             row_ids: tokio::sync::OnceCell::new(),

@@ -137,6 +137,7 @@ async fn read_rows(txn: &mut Txn, database: Oid) -> SqlResult<Rows> {
         constraints: access::scan(txn, &own).await?,
         indexes: access::scan(txn, &own).await?,
         types: access::scan(txn, &own).await?,
+        sequences: access::scan(txn, &own).await?,
         descriptions: access::scan(txn, &own).await?,
         shared_descriptions: access::scan(txn, &[Oid::INVALID.to_datum()]).await?,
     })

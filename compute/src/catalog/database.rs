@@ -8,9 +8,12 @@
 
 use super::stored::{
     ColumnRow, ConstraintRow, DatabaseRow, DescriptionRow, IndexRow, NamespaceRow, RelationRow, RoleRow,
-    StoredRow, TypeRow, VersionRow,
+    SequenceRow, StoredRow, TypeRow, VersionRow,
 };
-use super::{CheckDef, ColumnDef, IndexDef, IndexKey, TableDef, TableKind};
+use super::{
+    CheckDef, ColumnDef, IdentityDef, IndexDef, IndexKey, SequenceDef, SequenceOwner, TableDef, TableKind,
+};
+use crate::sequence::{self, SequenceRules};
 use bytes::Bytes;
 use shardforge_common::{Error, Result};
 use shardforge_types::row::body::decode_body;
@@ -44,6 +47,8 @@ pub struct Rows {
     pub indexes: Vec<IndexRow>,
     /// Row types and their arrays.
     pub types: Vec<TypeRow>,
+    /// What sequences are.
+    pub sequences: Vec<SequenceRow>,
     /// Comments on the database's objects.
     pub descriptions: Vec<DescriptionRow>,
     /// Comments on databases and roles.
@@ -69,6 +74,9 @@ pub struct DatabaseCatalog {
     descriptions: BTreeMap<(Oid, Oid, i32), String>,
     shared_descriptions: BTreeMap<(Oid, Oid, i32), String>,
     tables: BTreeMap<Oid, Arc<TableDef>>,
+    sequences: BTreeMap<Oid, Arc<SequenceDef>>,
+    /// Sequences as FROM reads them.
+    sequence_tables: BTreeMap<Oid, Arc<TableDef>>,
 }
 
 impl DatabaseCatalog {
@@ -105,7 +113,10 @@ impl DatabaseCatalog {
             descriptions: comments(rows.descriptions),
             shared_descriptions: comments(rows.shared_descriptions),
             tables: BTreeMap::new(),
+            sequences: BTreeMap::new(),
+            sequence_tables: BTreeMap::new(),
         };
+        catalog.define_sequences(rows.sequences)?;
         catalog.tables = catalog.define_tables()?;
         Ok(catalog)
     }
@@ -268,6 +279,60 @@ impl DatabaseCatalog {
         self.relation_oid(namespace, name).and_then(|oid| self.tables.get(&oid))
     }
 
+    /// Sequences, by OID.
+    pub fn sequences(&self) -> impl Iterator<Item = &Arc<SequenceDef>> {
+        self.sequences.values()
+    }
+
+    /// A sequence.
+    pub fn sequence(&self, oid: Oid) -> Option<&Arc<SequenceDef>> {
+        self.sequences.get(&oid)
+    }
+
+    /// The sequences that go with a table's columns, by OID.
+    pub fn sequences_of(&self, table: Oid) -> impl Iterator<Item = &Arc<SequenceDef>> {
+        self.sequences.values().filter(move |row| row.owner.is_some_and(|owner| owner.table == table))
+    }
+
+    /// A sequence as a table of one row.
+    pub fn sequence_table(&self, oid: Oid) -> Option<&Arc<TableDef>> {
+        self.sequence_tables.get(&oid)
+    }
+
+    fn define_sequences(&mut self, rows: Vec<SequenceRow>) -> Result<()> {
+        for row in rows {
+            let relation =
+                self.relations.get(&row.oid).ok_or_else(|| corrupt("sequence", row.oid, "no relation"))?;
+            let schema_name = self
+                .namespace_name(relation.namespace)
+                .ok_or_else(|| corrupt("sequence", row.oid, "no schema"))?;
+            let table = sequence::as_table(relation, schema_name);
+            let sequence = SequenceDef {
+                oid: row.oid,
+                schema: relation.namespace,
+                name: relation.name.clone(),
+                rules: SequenceRules::of(&row),
+                owner: (row.owner_table != Oid::INVALID).then_some(SequenceOwner {
+                    table: row.owner_table,
+                    column: row.owner_column,
+                    identity: row.owner_kind == b'i',
+                }),
+            };
+            self.sequences.insert(row.oid, Arc::new(sequence));
+            self.sequence_tables.insert(row.oid, Arc::new(table));
+        }
+        Ok(())
+    }
+
+    fn identity_of(&self, column: &ColumnRow) -> Result<Option<IdentityDef>> {
+        let Some(kind) = column.identity.filter(|_| !column.dropped) else { return Ok(None) };
+        let owns = |owner: SequenceOwner| owner.identity && owner.column == column.number;
+        let sequence = self.sequences_of(column.relation).find(|sequence| sequence.owner.is_some_and(owns));
+        let sequence = sequence
+            .ok_or_else(|| corrupt("table", column.relation, "an identity column without a sequence"))?;
+        Ok(Some(IdentityDef { always: kind == b'a', sequence: sequence.oid }))
+    }
+
     fn define_tables(&self) -> Result<BTreeMap<Oid, Arc<TableDef>>> {
         let mut indexes: HashMap<Oid, Vec<&IndexRow>> = HashMap::new();
         for row in self.indexes.values() {
@@ -336,6 +401,7 @@ impl DatabaseCatalog {
                 default: row.default.clone(),
                 missing,
                 dropped: row.dropped,
+                identity: self.identity_of(row)?,
             });
         }
         Ok(columns)

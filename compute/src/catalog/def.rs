@@ -1,5 +1,6 @@
 //! Definitions of tables as executors use them: decoded from catalog rows once, then shared.
 
+use crate::sequence::SequenceRules;
 use shardforge_common::StorageId;
 use shardforge_types::{Datum, Oid, PgType};
 
@@ -12,6 +13,8 @@ pub enum TableKind {
     Catalog,
     /// A view of the program's own, such as those of `information_schema`, computed when read.
     Virtual,
+    /// A sequence, read as a table of one row.
+    Sequence,
 }
 
 /// A table.
@@ -60,6 +63,43 @@ pub struct ColumnDef {
     pub missing: Datum,
     /// Dropped: it keeps its number, and nobody sees it.
     pub dropped: bool,
+    /// GENERATED AS IDENTITY.
+    pub identity: Option<IdentityDef>,
+}
+
+/// Where an identity column's values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentityDef {
+    /// ALWAYS instead of BY DEFAULT.
+    pub always: bool,
+    /// OID of its sequence.
+    pub sequence: Oid,
+}
+
+/// A sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceDef {
+    /// `pg_class.oid`.
+    pub oid: Oid,
+    /// OID of its schema.
+    pub schema: Oid,
+    /// Its name.
+    pub name: String,
+    /// What it was declared with.
+    pub rules: SequenceRules,
+    /// OWNED BY.
+    pub owner: Option<SequenceOwner>,
+}
+
+/// The column that a sequence goes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SequenceOwner {
+    /// The table.
+    pub table: Oid,
+    /// The column's number.
+    pub column: i16,
+    /// Whether it is the column's by GENERATED AS IDENTITY.
+    pub identity: bool,
 }
 
 /// An index, or the order of the table itself.

@@ -92,3 +92,40 @@ fn is_enclosed(text: &str) -> bool {
     }
     depth == 0
 }
+
+/// The DEFAULT of a column that takes its values from a sequence, as it is kept: by the sequence's OID.
+pub fn sequence_default(sequence: Oid) -> String {
+    format!("nextval('{sequence}'::regclass)")
+}
+
+/// The sequences that a DEFAULT as it is kept takes values from.
+pub fn default_sequences(default: &str) -> Vec<Oid> {
+    let mut found = Vec::new();
+    replace_nextval(default, |name| {
+        found.extend(name.parse().ok().map(Oid));
+        None
+    });
+    found
+}
+
+/// Replaces the name in each `nextval('name')` of an expression's text, where the replacement is given with
+/// its quotes and its type.
+pub fn replace_nextval(text: &str, mut replacement: impl FnMut(&str) -> Option<String>) -> String {
+    const CALL: &str = "nextval('";
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.to_ascii_lowercase().find(CALL) {
+        let (before, after) = rest.split_at(at + CALL.len() - 1);
+        out.push_str(before);
+        rest = after;
+        let Some((name, tail)) = after[1..].split_once('\'') else { break };
+        let tail = tail.strip_prefix("::regclass").unwrap_or(tail);
+        if tail.starts_with(')')
+            && let Some(new) = replacement(name)
+        {
+            out.push_str(&new);
+            rest = tail;
+        }
+    }
+    out.push_str(rest);
+    out
+}

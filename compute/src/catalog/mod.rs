@@ -35,7 +35,9 @@ pub mod system;
 
 pub use cache::{CatalogCache, check_table_version};
 pub use database::{DatabaseCatalog, INFORMATION_SCHEMA, PG_CATALOG, PUBLIC, Rows};
-pub use def::{CheckDef, ColumnDef, IndexDef, IndexKey, TableDef, TableKind};
+pub use def::{
+    CheckDef, ColumnDef, IdentityDef, IndexDef, IndexKey, SequenceDef, SequenceOwner, TableDef, TableKind,
+};
 pub use ids::IdAllocator;
 pub use names::{MAX_NAME_LEN, index_columns_part, made_up_name};
 pub use session::SessionCatalog;

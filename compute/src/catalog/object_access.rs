@@ -26,7 +26,11 @@ impl CatalogAccess for SessionCatalog {
             return Some(RelationInfo { oid, schema, name: name.to_owned(), kind });
         }
         let row = self.database_catalog().relation(oid)?;
-        let kind = if row.kind == b'i' { RelationKind::Index } else { RelationKind::Table };
+        let kind = match row.kind {
+            b'i' => RelationKind::Index,
+            b'S' => RelationKind::Sequence,
+            _ => RelationKind::Table,
+        };
         Some(RelationInfo { oid, schema: row.namespace, name: row.name.clone(), kind })
     }
 
@@ -42,6 +46,12 @@ impl CatalogAccess for SessionCatalog {
         }
         let place = table.indexes.iter().position(|index| index.oid == oid)?;
         Some((table.clone(), Some(place)))
+    }
+
+    fn owned_sequence(&self, table: Oid, column: i16) -> Option<Oid> {
+        let mut of_table = self.database_catalog().sequences_of(table);
+        let of_column = of_table.find(|sequence| sequence.owner.is_some_and(|owner| owner.column == column));
+        of_column.map(|sequence| sequence.oid)
     }
 
     fn constraint(&self, oid: Oid) -> Option<ConstraintInfo> {

@@ -1,8 +1,8 @@
 //! A database's catalog as one session's statement sees it: with a search path and a user.
 
-use super::TableDef;
 use super::database::{DatabaseCatalog, PG_CATALOG};
 use super::system;
+use super::{SequenceDef, TableDef};
 use crate::sql::CatalogLookup;
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Oid, SqlState};
@@ -62,7 +62,8 @@ impl SessionCatalog {
 
     /// A table or catalog by its OID.
     pub fn table_by_oid(&self, oid: Oid) -> Option<Arc<TableDef>> {
-        system::table(oid).or_else(|| self.catalog.table(oid)).cloned()
+        let own = || self.catalog.table(oid).or_else(|| self.catalog.sequence_table(oid));
+        system::table(oid).or_else(own).cloned()
     }
 }
 
@@ -88,6 +89,14 @@ impl CatalogLookup for SessionCatalog {
         self.creation.clone().ok_or_else(|| {
             SqlError::new(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in")
         })
+    }
+
+    fn sequence(&self, oid: Oid) -> Option<Arc<SequenceDef>> {
+        self.catalog.sequence(oid).cloned()
+    }
+
+    fn sequences_of(&self, table: Oid) -> Vec<Arc<SequenceDef>> {
+        self.catalog.sequences_of(table).cloned().collect()
     }
 
     fn database(&self) -> &str {

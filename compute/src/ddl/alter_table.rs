@@ -1,19 +1,20 @@
 //! ALTER TABLE, one action after another, each on the catalog that the one before left.
 
 use super::columns::evaluate_default;
-use super::create_table::{MAX_COLUMNS, new_column};
+use super::create_table::{MAX_COLUMNS, NewColumnOf, new_column};
 use super::drop_table::{gone, remove_index, require_user_table};
 use super::index::{NewIndex, rename_relation};
 use super::index_build::build;
 use super::names::{self, duplicate_column};
 use super::rewrite;
 use super::truncate::new_storage;
-use super::{DdlContext, DdlOutcome};
+use super::{DdlContext, DdlOutcome, sequence};
 use crate::catalog::stored::{
     ColumnRow, ConstraintRow, RelationNameRow, RelationRow, Stored, TypeNameRow, TypeRow,
 };
 use crate::catalog::{DatabaseCatalog, TableDef, access};
-use crate::sql::bound::{AlterTableAction, NewColumn, NewUnique};
+use crate::sequence::SequenceOptions;
+use crate::sql::bound::{AlterTableAction, NewColumn, NewSequence, NewUnique};
 use crate::txn::Txn;
 use crate::{SqlError, SqlResult};
 use bytes::Bytes;
@@ -55,6 +56,13 @@ pub(super) async fn alter(
             AlterTableAction::SetNotNull { column, not_null: false } => {
                 altered.drop_not_null(*column, txn).await?
             }
+            AlterTableAction::AddIdentity { column, sequence } => {
+                altered.add_identity(*column, sequence, txn).await?;
+            }
+            AlterTableAction::SetIdentity { column, always, options } => {
+                altered.set_identity(*column, *always, options, txn).await?;
+            }
+            AlterTableAction::DropIdentity { column } => altered.drop_identity(*column, txn).await?,
             AlterTableAction::SetDefault { column, default } => {
                 altered.set_default(*column, default.as_ref(), txn).await?;
             }
@@ -213,8 +221,15 @@ impl<'a> Altered<'a> {
             let message = format!("tables can have at most {MAX_COLUMNS} columns");
             return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message));
         }
-        let mut row = new_column(new, table.oid, table.columns.len() as i16 + 1, self.context).await?;
-        if let Some(default) = &new.default {
+        let of = NewColumnOf { table: &table.name, schema: table.schema, relation: table.oid };
+        let number = table.columns.len() as i16 + 1;
+        let mut row = new_column(new, of, number, txn, self.context).await?;
+        if new.sequence.is_some() {
+            // Each row that is there would need a number of its own.
+            if rewrite::has_rows(table, txn).await? {
+                return Err(SqlError::not_supported("ADD COLUMN with a sequence to a table that has rows"));
+            }
+        } else if let Some(default) = &new.default {
             let value = evaluate_default(default, new.ty, &new.name, self.context)?;
             if !value.is_null() {
                 let mut body = Vec::new();
@@ -222,7 +237,11 @@ impl<'a> Altered<'a> {
                 row.missing = Some(Bytes::from(body));
             }
         }
-        if row.not_null && row.missing.is_none() && rewrite::has_rows(table, txn).await? {
+        if row.not_null
+            && row.missing.is_none()
+            && new.sequence.is_none()
+            && rewrite::has_rows(table, txn).await?
+        {
             return Err(contains_nulls(table, &new.name));
         }
         access::insert(txn, &row).await
@@ -245,7 +264,18 @@ impl<'a> Altered<'a> {
                 remove_index(index, &self.catalog, txn).await?;
             }
         }
+        for owned in self.catalog.sequences_of(self.table.oid) {
+            if owned.owner.is_some_and(|owner| owner.column == column.number) {
+                let others = sequence::dependents(&self.catalog, owned.oid, Some(self.table.oid));
+                let what = format!("column {} of table {}", column.name, self.table.name);
+                let named = format!("sequence {}", owned.name);
+                sequence::release((&what, &named), &others, false, &mut Vec::new(), txn, self.context)
+                    .await?;
+                sequence::remove(owned, txn, self.context).await?;
+            }
+        }
         let dropped = ColumnRow {
+            identity: None,
             dropped: true,
             not_null: false,
             default: None,
@@ -303,6 +333,11 @@ impl<'a> Altered<'a> {
 
     async fn drop_not_null(&mut self, place: usize, txn: &mut Txn) -> SqlResult<()> {
         let column = self.column(place)?.clone();
+        if column.identity.is_some() {
+            let (column, table) = (&column.name, &self.table.name);
+            let message = format!("column \"{column}\" of relation \"{table}\" is an identity column");
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
         if self.in_primary_key(place) {
             let message = format!("column \"{}\" is in a primary key", column.name);
             return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
@@ -310,11 +345,50 @@ impl<'a> Altered<'a> {
         access::update(txn, &ColumnRow { not_null: false, ..column }).await
     }
 
+    async fn add_identity(&mut self, place: usize, new: &NewSequence, txn: &mut Txn) -> SqlResult<()> {
+        let column = self.column(place)?.clone();
+        let of = (self.table.name.as_str(), self.table.schema, column.name.as_str());
+        let number = (self.table.oid, column.number);
+        sequence::create_for_column(new, of, number, txn, self.context).await?;
+        let identity = new.identity.map(identity_kind);
+        access::update(txn, &ColumnRow { identity, ..column }).await
+    }
+
+    async fn set_identity(
+        &mut self,
+        place: usize,
+        always: Option<bool>,
+        options: &SequenceOptions,
+        txn: &mut Txn,
+    ) -> SqlResult<()> {
+        let column = self.column(place)?.clone();
+        if *options != SequenceOptions::default()
+            && let Some(identity) = self.table.columns[place].identity
+        {
+            sequence::change(identity.sequence, options, None, txn, self.context).await?;
+        }
+        let identity = always.map(identity_kind).or(column.identity);
+        access::update(txn, &ColumnRow { identity, ..column }).await
+    }
+
+    async fn drop_identity(&mut self, place: usize, txn: &mut Txn) -> SqlResult<()> {
+        let column = self.column(place)?.clone();
+        let identity = self.table.columns[place].identity;
+        if let Some(owned) = identity.and_then(|identity| self.catalog.sequence(identity.sequence)) {
+            sequence::remove(owned, txn, self.context).await?;
+        }
+        access::update(txn, &ColumnRow { identity: None, ..column }).await
+    }
+
     async fn set_default(&mut self, place: usize, default: Option<&String>, txn: &mut Txn) -> SqlResult<()> {
         let column = self.column(place)?.clone();
         let default_oid = if default.is_some() { self.context.ids.oid().await? } else { Oid::INVALID };
         access::update(txn, &ColumnRow { default: default.cloned(), default_oid, ..column }).await
     }
+}
+
+fn identity_kind(always: bool) -> u8 {
+    if always { b'a' } else { b'd' }
 }
 
 async fn rename_type(row: &TypeRow, name: String, txn: &mut Txn) -> SqlResult<()> {

@@ -4,7 +4,7 @@ use super::columns::check_columns;
 use super::index::NewIndex;
 use super::names::{self, duplicate_constraint};
 use super::truncate::new_storage;
-use super::{DdlContext, DdlOutcome};
+use super::{DdlContext, DdlOutcome, sequence};
 use crate::catalog::stored::{
     ColumnRow, ConstraintRow, NamespaceRow, RelationNameRow, RelationRow, Stored, TypeNameRow, TypeRow,
 };
@@ -154,32 +154,49 @@ async fn write_columns(
     let in_key =
         |place: usize| table.primary_key.as_ref().is_some_and(|(_, columns)| columns.contains(&place));
     for (place, column) in table.columns.iter().enumerate() {
-        let mut row = new_column(column, oid, place as i16 + 1, context).await?;
+        let of = NewColumnOf { table: &table.name, schema: table.schema, relation: oid };
+        let mut row = new_column(column, of, place as i16 + 1, txn, context).await?;
         row.not_null |= in_key(place);
         access::insert(txn, &row).await?;
     }
     Ok(())
 }
 
-/// The row of a new column; a default gets its OID.
+/// The table that a new column is of.
+pub(super) struct NewColumnOf<'a> {
+    pub(super) table: &'a str,
+    pub(super) schema: Oid,
+    pub(super) relation: Oid,
+}
+
+/// The row of a new column; a default gets its OID, and a sequence is made.
 pub(super) async fn new_column(
     column: &NewColumn,
-    relation: Oid,
+    of: NewColumnOf<'_>,
     number: i16,
+    txn: &mut Txn,
     context: DdlContext<'_>,
 ) -> SqlResult<ColumnRow> {
+    let mut default = column.default.clone();
+    if let Some(new) = &column.sequence {
+        let place = (of.table, of.schema, column.name.as_str());
+        let made = sequence::create_for_column(new, place, (of.relation, number), txn, context).await?;
+        default = default.or(made);
+    }
+    let identity = column.sequence.as_ref().and_then(|sequence| sequence.identity);
     Ok(ColumnRow {
         database: context.database(),
-        relation,
+        relation: of.relation,
         number,
         name: column.name.clone(),
         type_oid: column.ty.oid,
         typmod: column.ty.typmod,
         not_null: column.not_null,
-        default_oid: if column.default.is_some() { context.ids.oid().await? } else { Oid::INVALID },
-        default: column.default.clone(),
+        default_oid: if default.is_some() { context.ids.oid().await? } else { Oid::INVALID },
+        default,
         missing: None,
         dropped: false,
+        identity: identity.map(|always| if always { b'a' } else { b'd' }),
     })
 }
 

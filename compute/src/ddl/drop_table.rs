@@ -1,6 +1,6 @@
 //! DROP TABLE.
 
-use super::{DdlContext, DdlOutcome};
+use super::{DdlContext, DdlOutcome, sequence};
 use crate::catalog::stored::{
     ColumnRow, ConstraintRow, DescriptionRow, IndexRow, RelationNameRow, RelationRow, Stored, TypeNameRow,
     TypeRow,
@@ -26,15 +26,24 @@ pub(super) async fn drop(
     context: DdlContext<'_>,
 ) -> SqlResult<DdlOutcome> {
     let catalog = context.load(txn).await?;
+    let mut notices: Vec<String> =
+        missing.iter().map(|name| format!("table \"{name}\" does not exist, skipping")).collect();
     for table in tables {
         require_user_table(table)?;
         require_unused(table, tables, cascade, &catalog)?;
+        for owned in catalog.sequences_of(table.oid) {
+            let others = sequence::dependents(&catalog, owned.oid, Some(table.oid));
+            let others: Vec<_> =
+                others.into_iter().filter(|(of, _)| tables.iter().all(|table| table.oid != of.oid)).collect();
+            let what = format!("table {}", table.name);
+            let named = format!("sequence {}", owned.name);
+            sequence::release((&what, &named), &others, cascade, &mut notices, txn, context).await?;
+        }
     }
     for table in tables {
         remove_table(table, txn, context).await?;
     }
     context.changed(txn).await?;
-    let notices = missing.iter().map(|name| format!("table \"{name}\" does not exist, skipping")).collect();
     Ok(DdlOutcome { tag: "DROP TABLE", notices, insert: None })
 }
 
@@ -46,7 +55,7 @@ pub(super) fn require_user_table(table: &TableDef) -> SqlResult<()> {
             let message = format!("permission denied: \"{}\" is a system catalog", table.name);
             Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message))
         }
-        TableKind::Virtual => {
+        TableKind::Virtual | TableKind::Sequence => {
             Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a table", table.name)))
         }
     }
@@ -84,6 +93,9 @@ pub(super) async fn remove_table(table: &TableDef, txn: &mut Txn, context: DdlCo
     let database = context.database().to_datum();
     let relation = catalog.relation(table.oid).ok_or_else(|| gone(&table.name))?;
     let of_table = [database.clone(), table.oid.to_datum()];
+    for owned in catalog.sequences_of(table.oid) {
+        sequence::remove(owned, txn, context).await?;
+    }
     for index in catalog.indexes_of(table.oid) {
         remove_index(index, &catalog, txn).await?;
     }

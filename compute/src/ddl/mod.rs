@@ -34,6 +34,7 @@ mod names;
 mod rewrite;
 mod role;
 mod schema;
+mod sequence;
 #[cfg(test)]
 mod tests;
 mod truncate;
@@ -41,6 +42,7 @@ mod truncate;
 use crate::catalog::stored::{DatabaseRow, VersionRow};
 use crate::catalog::{CatalogCache, DatabaseCatalog, IdAllocator, SessionCatalog, access};
 use crate::functions::EvalContext;
+use crate::sequence::SequenceBlocks;
 use crate::sql::bound::{Ddl, Insert};
 use crate::txn::Txn;
 use crate::{SqlError, SqlResult};
@@ -60,6 +62,8 @@ pub struct DdlContext<'a> {
     pub catalog: &'a SessionCatalog,
     /// What functions in defaults may ask of the session.
     pub eval: &'a EvalContext,
+    /// The compute's blocks of the branch's sequences.
+    pub sequences: &'a SequenceBlocks,
     /// The role that will own what is made.
     pub owner: Oid,
     /// Whether a transaction block is open.
@@ -99,7 +103,9 @@ pub async fn execute(ddl: &Ddl, txn: &mut Txn, context: DdlContext<'_>) -> SqlRe
         Ddl::DropTable { tables, missing, cascade } => {
             drop_table::drop(tables, missing, *cascade, txn, context).await
         }
-        Ddl::Truncate { tables, .. } => truncate::truncate(tables, txn, context).await,
+        Ddl::Truncate { tables, restart_identity, .. } => {
+            truncate::truncate(tables, *restart_identity, txn, context).await
+        }
         Ddl::AlterTable { table, actions } => alter_table::alter(table, actions, txn, context).await,
         Ddl::CreateIndex(index) => index::create(index, txn, context).await,
         Ddl::DropIndex { names, if_exists, concurrently } => {
@@ -108,6 +114,12 @@ pub async fn execute(ddl: &Ddl, txn: &mut Txn, context: DdlContext<'_>) -> SqlRe
         Ddl::RenameIndex { name, if_exists, to } => index::rename(name, *if_exists, to, txn, context).await,
         Ddl::Reindex { name, table, concurrently } => {
             index::reindex(name, *table, *concurrently, txn, context).await
+        }
+        Ddl::CreateSequence(new) => sequence::create(new, txn, context).await,
+        Ddl::AlterSequence { sequence, options } => sequence::alter(sequence, options, txn, context).await,
+        Ddl::RenameSequence { sequence, name } => sequence::rename(sequence, name, txn, context).await,
+        Ddl::DropSequence { sequences, missing, cascade } => {
+            sequence::drop(sequences, missing, *cascade, txn, context).await
         }
         Ddl::CreateRole(options) => role::create(options, txn, context).await,
         Ddl::AlterRole(options) => role::alter(options, txn, context).await,

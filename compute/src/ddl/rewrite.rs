@@ -152,6 +152,7 @@ impl<'a> Mover<'a> {
                 Ok(()) => return Ok(()),
                 Err(Stop::Need(need)) => txn.satisfy(need).await?,
                 Err(Stop::Error(error)) => return Err(error),
+                Err(Stop::Sequence(need)) => return Err(SqlError::needs_sequence(need)),
                 Err(Stop::RestartStatement | Stop::TooLarge) => {
                     return Err(SqlError::internal("a row was read as a statement's"));
                 }

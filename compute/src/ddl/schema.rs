@@ -1,11 +1,11 @@
 //! CREATE SCHEMA and DROP SCHEMA.
 
 use super::drop_table::remove_table;
-use super::{DdlContext, DdlOutcome};
+use super::{DdlContext, DdlOutcome, sequence};
 use crate::catalog::stored::{
     DescriptionRow, NamespaceNameRow, NamespaceRow, RelationNameRow, Stored, TypeNameRow, prefix_range,
 };
-use crate::catalog::{INFORMATION_SCHEMA, PG_CATALOG, access};
+use crate::catalog::{INFORMATION_SCHEMA, PG_CATALOG, SequenceDef, access};
 use crate::txn::Txn;
 use crate::{SqlError, SqlResult};
 use shardforge_common::mutation::Aspects;
@@ -83,19 +83,28 @@ async fn drop_one(
     let database = context.database();
     let catalog = context.load(txn).await?;
     let tables: Vec<_> = catalog.tables().filter(|table| table.schema == oid).cloned().collect();
-    if !tables.is_empty() && !cascade {
-        let lines: Vec<_> = tables
-            .iter()
-            .map(|table| format!("table {} depends on schema {name}", shown(name, &table.name)))
-            .collect();
+    // Sequences of the schema's own tables go with them.
+    let goes_along = |sequence: &SequenceDef| {
+        sequence.owner.is_some_and(|owner| tables.iter().any(|table| table.oid == owner.table))
+    };
+    let in_schema = catalog.sequences().filter(|sequence| sequence.schema == oid);
+    let sequences: Vec<_> = in_schema.filter(|sequence| !goes_along(sequence)).cloned().collect();
+    let of_tables = tables.iter().map(|table| (table.oid, format!("table {}", shown(name, &table.name))));
+    let mut objects: Vec<(Oid, String)> = of_tables
+        .chain(sequences.iter().map(|one| (one.oid, format!("sequence {}", shown(name, &one.name)))))
+        .collect();
+    objects.sort_unstable();
+    if !objects.is_empty() && !cascade {
+        let lines: Vec<_> =
+            objects.iter().map(|(_, object)| format!("{object} depends on schema {name}")).collect();
         let message = format!("cannot drop schema {name} because other objects depend on it");
         return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
             .detail(lines.join("\n"))
             .hint("Use DROP ... CASCADE to drop the dependent objects too."));
     }
-    match &tables[..] {
+    match &objects[..] {
         [] => {}
-        [one] => outcome.notices.push(format!("drop cascades to table {}", shown(name, &one.name))),
+        [(_, one)] => outcome.notices.push(format!("drop cascades to {one}")),
         more => outcome.notices.push(format!("drop cascades to {} other objects", more.len())),
     }
     // Whoever makes something in the schema checks its row, which goes; whoever made something before
@@ -103,6 +112,12 @@ async fn drop_one(
     let within = [database.to_datum(), oid.to_datum()];
     for (start, end) in [prefix_range::<RelationNameRow>(&within), prefix_range::<TypeNameRow>(&within)] {
         txn.check_range(start, end, Aspects::EXISTENCE);
+    }
+    for one in &sequences {
+        let of_others = sequence::dependents(&catalog, one.oid, None);
+        let of_others: Vec<_> = of_others.into_iter().filter(|(table, _)| table.schema != oid).collect();
+        sequence::release(("", ""), &of_others, true, &mut outcome.notices, txn, context).await?;
+        sequence::remove(one, txn, context).await?;
     }
     for table in &tables {
         remove_table(table, txn, context).await?;

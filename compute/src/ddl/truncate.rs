@@ -1,7 +1,7 @@
 //! TRUNCATE: each table gets new storage, and the old is removed.
 
 use super::drop_table::{gone, remove_storage, require_user_table};
-use super::{DdlContext, DdlOutcome};
+use super::{DdlContext, DdlOutcome, sequence};
 use crate::SqlResult;
 use crate::catalog::stored::RelationRow;
 use crate::catalog::{DatabaseCatalog, TableDef, access};
@@ -13,6 +13,7 @@ use std::sync::Arc;
 /// before; who comes later finds the relation row changed, and loses.
 pub(super) async fn truncate(
     tables: &[Arc<TableDef>],
+    restart_identity: bool,
     txn: &mut Txn,
     context: DdlContext<'_>,
 ) -> SqlResult<DdlOutcome> {
@@ -31,6 +32,9 @@ pub(super) async fn truncate(
             ..relation.clone()
         };
         access::update(txn, &replaced).await?;
+        if restart_identity {
+            sequence::restart_of_table(&catalog, table.oid, txn, context).await?;
+        }
         for (index, _) in own_indexes(&catalog, table) {
             remove_storage(index.storage, txn).await?;
             let replaced = RelationRow { storage: new_storage(txn, context).await?, ..index.clone() };

@@ -21,6 +21,8 @@ pub struct EvalContext {
     pub catalog: Option<Arc<dyn CatalogAccess>>,
     /// The session itself, for `current_setting` and `set_config`.
     pub access: Option<Arc<dyn SessionAccess>>,
+    /// The session's sequences.
+    pub sequences: Option<Arc<dyn SequenceAccess>>,
 }
 
 /// What a session is to the functions of its statements.
@@ -54,6 +56,21 @@ pub trait SessionAccess: Send + Sync {
     fn set_setting(&self, name: &str, value: Option<&str>, local: bool) -> SqlResult<String>;
 }
 
+/// The sequences of a session's database. A call may fail because something must be done first; it is then
+/// repeated (see [`crate::sequence`]).
+pub trait SequenceAccess: Send + Sync {
+    /// An evaluation begins, or is repeated: calls that it made before it stopped are not made again.
+    fn begin_evaluation(&self);
+    /// `nextval`.
+    fn next_value(&self, sequence: Oid) -> SqlResult<i64>;
+    /// `currval`; `None` before the session's first `nextval` of the sequence.
+    fn current_value(&self, sequence: Oid) -> Option<i64>;
+    /// `lastval`, with its sequence; `None` before the session's first `nextval`.
+    fn last_value(&self) -> Option<(Oid, i64)>;
+    /// `setval`.
+    fn set_value(&self, sequence: Oid, value: i64, called: bool) -> SqlResult<()>;
+}
+
 impl EvalContext {
     /// A context with defaults (UTC, user and database `postgres`, no catalog), at a moment: for tests, and
     /// for work that belongs to no session.
@@ -74,6 +91,7 @@ impl EvalContext {
             }),
             catalog: None,
             access: None,
+            sequences: None,
         }
     }
 

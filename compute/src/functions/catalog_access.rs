@@ -89,6 +89,8 @@ pub trait CatalogAccess: Send + Sync {
     /// The table that an index belongs to, and the index's place: `None` is the primary key, else the
     /// position in [`TableDef::indexes`].
     fn index(&self, oid: Oid) -> Option<(Arc<TableDef>, Option<usize>)>;
+    /// The sequence that goes with a column.
+    fn owned_sequence(&self, table: Oid, column: i16) -> Option<Oid>;
     /// A constraint.
     fn constraint(&self, oid: Oid) -> Option<ConstraintInfo>;
     /// The name of an object that is no relation, with its schema's OID when it lives in one.

@@ -202,17 +202,6 @@ fn to_reg(name: &str, ty: Oid, call: &Call<'_>) -> SqlResult<Option<Datum>> {
     Ok(find_object(name, ty, call.context, false)?.map(Datum::Oid))
 }
 
-/// The sequence that a column owns: none does, but the column must exist.
-fn serial_sequence(table: &str, column: &str, call: &Call<'_>) -> SqlResult<Option<String>> {
-    let oid = find_object(table, oids::REGCLASS, call.context, true)?;
-    let table = oid.and_then(|oid| call.context.catalog.as_ref()?.table(oid));
-    if let Some(table) = table.filter(|table| table.column(column).is_none()) {
-        let message = format!("column \"{column}\" of relation \"{}\" does not exist", table.name);
-        return Err(SqlError::new(shardforge_types::SqlState::UNDEFINED_COLUMN, message));
-    }
-    Ok(None)
-}
-
 /// A view's text: the system's views have none, and users' views are not built.
 fn view_definition(name: &str, call: &Call<'_>) -> SqlResult<Option<String>> {
     split_name(name)?;
@@ -280,8 +269,16 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         body!(call |oid: Oid, pretty: bool| constraint_definition(oid, pretty, call)),
     ),
     // Expressions are kept as their source text.
-    stable(1716, "pg_get_expr", body!(|text: &str, _relation: Oid| text)),
-    stable(2509, "pg_get_expr", body!(|text: &str, _relation: Oid, _pretty: bool| text)),
+    stable(
+        1716,
+        "pg_get_expr",
+        body!(call |text: &str, _relation: Oid| super::shown_default(text, call.context)),
+    ),
+    stable(
+        2509,
+        "pg_get_expr",
+        body!(call |text: &str, _relation: Oid, _pretty: bool| super::shown_default(text, call.context)),
+    ),
     stable(1640, "pg_get_viewdef", body!(call |name: &str| view_definition(name, call))),
     stable(1641, "pg_get_viewdef", body!(|_view: Oid| None::<String>)),
     stable(2505, "pg_get_viewdef", body!(call |name: &str, _pretty: bool| view_definition(name, call))),
@@ -295,11 +292,6 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     stable(3352, "pg_get_partkeydef", body!(|_table: Oid| None::<String>)),
     stable(3408, "pg_get_partition_constraintdef", body!(|_table: Oid| None::<String>)),
     stable(6174, "pg_get_statisticsobjdef_columns", body!(|_statistics: Oid| None::<String>)),
-    stable(
-        1665,
-        "pg_get_serial_sequence",
-        body!(call |table: &str, column: &str| serial_sequence(table, column, call)),
-    ),
     stable(2162, "pg_get_function_arguments", body!(call |oid: Oid| function_arguments(oid, call))),
     stable(2232, "pg_get_function_identity_arguments", body!(call |oid: Oid| function_arguments(oid, call))),
     stable(2165, "pg_get_function_result", body!(call |oid: Oid| function_result(oid, call))),

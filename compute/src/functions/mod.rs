@@ -44,14 +44,15 @@ mod numeric;
 mod pattern;
 mod privileges;
 mod regex;
+mod sequence;
 mod session;
 mod sets;
 mod text;
 
 pub use aggregates::{Accumulator, AggregateCallInfo, AggregateFunction};
 pub use call::{
-    Call, EvalContext, ScalarBody, ScalarFunction, SessionAccess, SessionInfo, SetBody, SetFunction, SetRows,
-    Volatility,
+    Call, EvalContext, ScalarBody, ScalarFunction, SequenceAccess, SessionAccess, SessionInfo, SetBody,
+    SetFunction, SetRows, Volatility,
 };
 pub(crate) use cast::relabel;
 pub use catalog_access::{
@@ -59,3 +60,4 @@ pub use catalog_access::{
 };
 pub(crate) use compare::comparison;
 pub use registry::{aggregate, is_volatile, scalar, scalars, set};
+pub use sequence::{moves_sequence, shown_default};

@@ -24,6 +24,7 @@ const FAMILIES: &[&[ScalarFunction]] = &[
     super::array::FUNCTIONS,
     super::format::FUNCTIONS,
     super::session::FUNCTIONS,
+    super::sequence::FUNCTIONS,
     super::catalog_info::FUNCTIONS,
     super::privileges::FUNCTIONS,
 ];

@@ -35,6 +35,13 @@ impl ExecEnv<'_> {
         Env::new(row, self.params, self.context)
     }
 
+    /// Comes before each evaluation that may stop for a sequence and be repeated.
+    pub(super) fn begin_evaluation(&self) {
+        if let Some(sequences) = &self.context.sequences {
+            sequences.begin_evaluation();
+        }
+    }
+
     pub(super) fn row_ids(&self) -> SqlResult<&RowIds> {
         self.row_ids.ok_or_else(|| SqlError::internal("an insert was given no row ids"))
     }

@@ -43,8 +43,10 @@ pub(super) enum State {
     Fed(VecDeque<Vec<Datum>>),
     Scan(Box<ScanState>),
     Function(FunctionState),
-    Filter(Box<State>),
-    Project(Box<State>, Vec<Datum>),
+    /// Whether the row at hand is still to be judged: an evaluation can stop.
+    Filter(Box<State>, bool),
+    /// The row below, and whether it is still to be projected.
+    Project(Box<State>, Vec<Datum>, bool),
     Sort(Box<State>, SortState),
     Limit(Box<State>, LimitState),
     Aggregate(Box<State>, AggregateState, Vec<Datum>),
@@ -100,8 +102,8 @@ impl Node {
             Node::Fed => State::Fed(VecDeque::new()),
             Node::Scan(_) => State::Scan(Box::default()),
             Node::Function(_) => State::Function(FunctionState::default()),
-            Node::Filter(input, _) => State::Filter(Box::new(input.open())),
-            Node::Project(input, _) => State::Project(Box::new(input.open()), Vec::new()),
+            Node::Filter(input, _) => State::Filter(Box::new(input.open()), false),
+            Node::Project(input, _) => State::Project(Box::new(input.open()), Vec::new(), false),
             Node::Sort(input, _) => State::Sort(Box::new(input.open()), SortState::default()),
             Node::Limit(input, _) => State::Limit(Box::new(input.open()), LimitState::default()),
             Node::Aggregate(input, _) => {
@@ -126,8 +128,8 @@ impl State {
         match self {
             State::OneRow(_) | State::Values(_) | State::Fed(_) | State::Function(_) => {}
             State::Scan(scan) => scan.reset(),
-            State::Filter(input)
-            | State::Project(input, _)
+            State::Filter(input, _)
+            | State::Project(input, ..)
             | State::Sort(input, _)
             | State::Limit(input, _)
             | State::Aggregate(input, ..)
@@ -142,8 +144,8 @@ impl State {
         match self {
             State::OneRow(_) | State::Values(_) | State::Fed(_) | State::Function(_) => {}
             State::Scan(scan) => scan.lift_budget(),
-            State::Filter(input)
-            | State::Project(input, _)
+            State::Filter(input, _)
+            | State::Project(input, ..)
             | State::Sort(input, _)
             | State::Limit(input, _)
             | State::Aggregate(input, ..)
@@ -161,8 +163,10 @@ impl State {
             State::Fed(rows) => rows.clear(),
             State::Scan(scan) => scan.rewind(),
             State::Function(function) => function.reset(),
-            State::Filter(input) => input.rewind(),
-            State::Project(input, _) => input.rewind(),
+            State::Filter(input, held) | State::Project(input, _, held) => {
+                input.rewind();
+                *held = false;
+            }
             State::Sort(input, sort) => {
                 input.rewind();
                 sort.reset();
@@ -204,6 +208,7 @@ impl State {
             }
             (State::Values(at), Node::Values(rows)) => {
                 let Some(row) = rows.get(*at) else { return Ok(false) };
+                env.begin_evaluation();
                 out.clear();
                 out.extend_from_slice(outer);
                 for value in row {
@@ -221,22 +226,29 @@ impl State {
             },
             (State::Scan(scan), Node::Scan(plan)) => scan.next(plan, env, outer, out),
             (State::Function(function), Node::Function(plan)) => Ok(function.next(plan, env, outer, out)?),
-            (State::Filter(state), Node::Filter(input, predicate)) => {
-                while state.next(input, env, outer, out)? {
-                    if predicate.is_true(&env.eval(out))? {
+            (State::Filter(state, held), Node::Filter(input, predicate)) => {
+                while *held || state.next(input, env, outer, out)? {
+                    *held = true;
+                    env.begin_evaluation();
+                    let passes = predicate.is_true(&env.eval(out))?;
+                    *held = false;
+                    if passes {
                         return Ok(true);
                     }
                 }
                 Ok(false)
             }
-            (State::Project(state, row), Node::Project(input, exprs)) => {
-                if !state.next(input, env, outer, row)? {
+            (State::Project(state, row, held), Node::Project(input, exprs)) => {
+                if !*held && !state.next(input, env, outer, row)? {
                     return Ok(false);
                 }
+                *held = true;
+                env.begin_evaluation();
                 out.clear();
                 for expr in exprs {
                     out.push(expr.eval(&env.eval(row))?);
                 }
+                *held = false;
                 Ok(true)
             }
             (State::Sort(state, sort), Node::Sort(input, keys)) => {
@@ -250,6 +262,9 @@ impl State {
                 Ok(sort.pop(out))
             }
             (State::Limit(state, limit), Node::Limit(input, plan)) => {
+                if limit.left.is_none() {
+                    env.begin_evaluation();
+                }
                 let (mut skip, mut pass) = *limit.left(plan, env)?;
                 while pass > 0 {
                     if !state.next(input, env, outer, out)? {
@@ -308,8 +323,8 @@ impl State {
     pub(super) fn feed(&mut self, rows: impl IntoIterator<Item = Vec<Datum>>) {
         match self {
             State::Fed(queue) => queue.extend(rows),
-            State::Filter(input)
-            | State::Project(input, _)
+            State::Filter(input, _)
+            | State::Project(input, ..)
             | State::Sort(input, _)
             | State::Limit(input, _)
             | State::Aggregate(input, ..)

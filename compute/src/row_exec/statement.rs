@@ -116,6 +116,10 @@ fn writable(table: &TableDef, verb: &str) -> SqlResult<()> {
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("permission denied: \"{}\" is a system catalog", table.name),
         )),
+        TableKind::Sequence => {
+            let message = format!("cannot change sequence \"{}\"", table.name);
+            Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
+        }
         TableKind::Virtual => {
             let message = format!("cannot {verb} view \"{}\"", table.name);
             Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))

@@ -1,6 +1,7 @@
 //! How an execution pauses or ends early.
 
 use crate::SqlError;
+use crate::sequence::SequenceNeed;
 use crate::txn::{Interrupt, Need};
 use shardforge_types::ValueError;
 
@@ -9,6 +10,8 @@ use shardforge_types::ValueError;
 pub enum Stop {
     /// Wait for this ([`crate::txn::Txn::satisfy`]), then call the execution again: it goes on where it was.
     Need(Need),
+    /// Do this ([`crate::sequence::SessionSequences::satisfy`]), then call the execution again.
+    Sequence(SequenceNeed),
     /// Call [`crate::txn::Txn::restart_statement`] and [`super::Execution::restart`], forget the rows that
     /// came, and run the statement again.
     RestartStatement,
@@ -24,7 +27,10 @@ pub type Step<T> = Result<T, Stop>;
 
 impl From<SqlError> for Stop {
     fn from(error: SqlError) -> Self {
-        Stop::Error(error)
+        match error.fields().sequence {
+            Some(need) => Stop::Sequence(need),
+            None => Stop::Error(error),
+        }
     }
 }
 

@@ -160,6 +160,7 @@ impl Session {
             settings,
             rows: Rows::default(),
         };
+        self.sequences.statement_begins();
         let mut execution = Execution::new(row);
         wire.expect_stream();
         // The first error is kept while the rest of the data is read and dropped: the client sends on
@@ -220,6 +221,7 @@ impl Session {
             false => None,
         };
         let lock_wait = self.lock_wait();
+        let sequences = self.sequences.clone();
         let transaction = self.transaction();
         let mut guard = transaction.lock().await;
         let txn = execute::open(&mut guard)?;
@@ -236,6 +238,7 @@ impl Session {
                 match execution.push(&mut env, row) {
                     Ok(()) => break,
                     Err(Stop::Need(need)) => txn.satisfy(need).await?,
+                    Err(Stop::Sequence(need)) => sequences.satisfy(need, txn).await?,
                     // What was read from the client is gone: the statement cannot be run again.
                     Err(Stop::RestartStatement) => {
                         return Err(SqlError::new(

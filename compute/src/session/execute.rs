@@ -9,6 +9,7 @@ use crate::ddl::{self, DdlContext};
 use crate::functions::EvalContext;
 use crate::report::{ReportContext, RowStream};
 use crate::row_exec::{self, ExecEnv, Execution, Stop};
+use crate::sequence::WaitingSequences;
 use crate::sql::BindContext;
 use crate::sql::CatalogLookup;
 use crate::sql::bound::{Bound, BoundStatement, Ddl, Query};
@@ -190,6 +191,7 @@ impl Session {
             false => None,
         };
         let lock_wait = self.lock_wait();
+        self.sequences.statement_begins();
         let mut execution = Execution::new(row.clone());
         loop {
             // Rows that only a report finds are gathered first: a write must not change what it reads.
@@ -224,6 +226,7 @@ impl Session {
                         let waited = txn.satisfy(need).await;
                         waited.map_err(|error| conflict_error(error, Some(&statement.catalog)))?;
                     }
+                    Err(Stop::Sequence(need)) => self.sequences.satisfy(need, txn).await?,
                     Err(Stop::RestartStatement) => break true,
                     Err(Stop::TooLarge) => return Ok(RowRun { too_large: true, ..RowRun::default() }),
                     Err(Stop::Error(error)) => return Err(error),
@@ -234,6 +237,7 @@ impl Session {
                 return Ok(run);
             }
             txn.restart_statement().await?;
+            self.sequences.undone();
             execution.restart();
         }
     }
@@ -266,11 +270,14 @@ impl Session {
             reader,
             catalog: statement.catalog.clone(),
             context: statement.context.clone(),
+            sequences: self.sequences.blocks().clone(),
         };
+        let waiting = WaitingSequences::new(self.sequences.clone(), transaction.txn.clone());
+        let session = EvalContext { sequences: Some(Arc::new(waiting)), ..(*statement.context).clone() };
         Ok(ReportContext {
             params: statement.params.clone(),
             tables: Arc::new(tables),
-            session: statement.context.clone(),
+            session: Arc::new(session),
         })
     }
 
@@ -279,6 +286,13 @@ impl Session {
         let catalog = SessionCatalog::new(statement.catalog.clone(), &path, &self.user);
         let branch = self.branch.clone();
         let owner = self.role;
+        let sequences = self.sequences.clone();
+        if let Some(transaction) = self.transaction.as_ref().filter(|transaction| transaction.changed_schema)
+        {
+            let mut guard = transaction.lock().await;
+            sequences.settle(open(&mut guard)?).await?;
+        }
+        sequences.schema_changes();
         let transaction = self.transaction();
         transaction.changed_schema = true;
         let context = DdlContext {
@@ -286,6 +300,7 @@ impl Session {
             ids: &branch.ids,
             catalog: &catalog,
             eval: &statement.context,
+            sequences: sequences.blocks(),
             owner,
             in_transaction_block: transaction.block,
         };
@@ -376,6 +391,9 @@ fn ddl_name(change: &Ddl) -> &'static str {
         Ddl::DropIndex { .. } => "DROP INDEX",
         Ddl::RenameIndex { .. } => "ALTER INDEX",
         Ddl::Reindex { .. } => "REINDEX",
+        Ddl::CreateSequence(_) => "CREATE SEQUENCE",
+        Ddl::AlterSequence { .. } | Ddl::RenameSequence { .. } => "ALTER SEQUENCE",
+        Ddl::DropSequence { .. } => "DROP SEQUENCE",
         Ddl::CreateRole(_) => "CREATE ROLE",
         Ddl::AlterRole(_) => "ALTER ROLE",
         Ddl::DropRole { .. } => "DROP ROLE",

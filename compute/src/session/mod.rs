@@ -36,6 +36,7 @@ use crate::pgwire::scram::Verifier;
 use crate::pgwire::server::Cancel;
 use crate::pgwire::startup::Parameters;
 use crate::pgwire::writer::{Severity, TransactionStatus, Writer};
+use crate::sequence::SessionSequences;
 use crate::txn::{Txn, TxnOptions};
 use crate::{SqlError, SqlResult, pgwire};
 use parking_lot::Mutex;
@@ -68,6 +69,7 @@ pub struct Session {
     cancel: Arc<Cancel>,
     shutdown: watch::Receiver<bool>,
     settings: Arc<Mutex<SessionSettings>>,
+    sequences: Arc<SessionSequences>,
     transaction: Option<Transaction>,
     /// How many have ended: a portal belongs to the one it was made in.
     transactions_ended: u64,
@@ -103,6 +105,7 @@ impl Session {
         })?;
         txn.rollback();
         Ok(Session {
+            sequences: Arc::new(SessionSequences::new(branch.sequences.clone(), database.oid)),
             compute,
             branch,
             database: database.oid,
@@ -288,6 +291,7 @@ impl Session {
             session,
             catalog: Some(Arc::new(SessionCatalog::new(catalog.clone(), &path, &self.user))),
             access: Some(Arc::new(SettingsAccess(self.settings.clone()))),
+            sequences: Some(self.sequences.clone()),
         })
     }
 }

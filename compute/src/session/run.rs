@@ -416,10 +416,14 @@ impl Session {
             }
             self.statements.clear();
             self.portals.clear();
+            self.sequences.discard();
             self.settings.lock().reset(None)?;
             return Ok(Outcome::done(what));
         }
-        // Plans are bound again when they must be; there are no sequences and no temporary tables.
+        if what == "DISCARD SEQUENCES" {
+            self.sequences.discard();
+        }
+        // Plans are bound again when they must be; there are no temporary tables.
         Ok(Outcome::done(what))
     }
 

@@ -5,18 +5,21 @@
 //! beside later statements of the session, and a portal that is read bit by bit keeps seeing what it
 //! saw at first.
 
-use crate::catalog::{DatabaseCatalog, TableKind, system};
+use crate::catalog::stored::{PositionRow, Stored, StoredRow, prefix_range};
+use crate::catalog::{DatabaseCatalog, PG_CATALOG, TableKind, system};
 use crate::functions::EvalContext;
 use crate::report::{BoundOp, ColumnBound, RowStream, Rows, ScanSpec, TableSource};
 use crate::row_exec::storage::read_external;
 use crate::row_exec::{Stop, TableCodec};
+use crate::sequence::{self, SequenceBlocks};
 use crate::txn::{RangeNext, RangeRead, RowBatch, TxnReader, Visibility};
 use crate::{SqlError, SqlResult};
 use async_trait::async_trait;
 use bytes::Bytes;
 use shardforge_common::key::{prefix_end, storage_prefix, storage_range};
 use shardforge_types::key::encode_key_column;
-use shardforge_types::{Datum, SqlState};
+use shardforge_types::{Datum, Oid, SqlState};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The tables of one statement.
@@ -24,6 +27,7 @@ pub(super) struct StatementTables {
     pub(super) reader: TxnReader,
     pub(super) catalog: Arc<DatabaseCatalog>,
     pub(super) context: Arc<EvalContext>,
+    pub(super) sequences: Arc<SequenceBlocks>,
 }
 
 #[async_trait]
@@ -46,9 +50,50 @@ impl TableSource for StatementTables {
                     done: false,
                 }))
             }
+            TableKind::Sequence => {
+                let rows = self.positions(Some(spec.table.oid)).await?.into_values();
+                let pick = |row: Vec<Datum>| spec.columns.iter().map(|column| row[*column].clone()).collect();
+                Ok(Box::new(system::SystemRows::new(rows.map(pick).collect())))
+            }
+            TableKind::Virtual if spec.table.name == "pg_sequences" && spec.table.schema == PG_CATALOG => {
+                let positions = self.positions(None).await?;
+                let rows = sequence::pg_sequences(&self.catalog, &positions, &spec.columns);
+                Ok(Box::new(system::SystemRows::new(rows)))
+            }
             TableKind::Catalog | TableKind::Virtual => {
                 let rows = system::scan(&spec.table, &self.catalog, &self.context, &spec.columns)?;
                 Ok(Box::new(system::SystemRows::new(rows)))
+            }
+        }
+    }
+}
+
+impl StatementTables {
+    /// The rows of one sequence, or of all of the database: their positions at the snapshot, made exact by the
+    /// blocks that this compute holds.
+    async fn positions(&self, sequence: Option<Oid>) -> SqlResult<HashMap<Oid, Vec<Datum>>> {
+        let mut reader = self.reader.another();
+        let database = self.catalog.database().to_datum();
+        let prefix: Vec<Datum> =
+            std::iter::once(database).chain(sequence.map(|oid| oid.to_datum())).collect();
+        let (start, end) = prefix_range::<PositionRow>(&prefix);
+        let mut read = RangeRead { start, end, reverse: false, limit: 0, visibility: Visibility::Now };
+        let mut batch = RowBatch::default();
+        let mut out = HashMap::new();
+        loop {
+            let next = match reader.range(&mut read, &mut batch) {
+                Ok(next) => next,
+                Err(interrupt) => {
+                    wait(&mut reader, interrupt.into()).await?;
+                    continue;
+                }
+            };
+            for (key, row) in batch.iter() {
+                let row = PositionRow::decode(key, &row.value)?;
+                out.insert(row.sequence, sequence::sequence_row(&row, &self.sequences));
+            }
+            if next == RangeNext::Done {
+                return Ok(out);
             }
         }
     }
@@ -124,6 +169,7 @@ async fn wait(reader: &mut TxnReader, stop: Stop) -> SqlResult<()> {
         )),
         Stop::TooLarge => Err(SqlError::internal("a report was given up")),
         Stop::Error(error) => Err(error),
+        Stop::Sequence(need) => Err(SqlError::needs_sequence(need)),
     }
 }
 

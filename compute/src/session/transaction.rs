@@ -99,6 +99,7 @@ impl Session {
         settings.fix("transaction_isolation", level_name(isolation));
         settings.fix("transaction_read_only", if read_only { "on" } else { "off" });
         drop(settings);
+        self.sequences.set_read_only(read_only);
         let txn = Txn::begin(&self.branch.branch, TxnOptions { isolation, read_only: false, as_of: None });
         self.transaction = Some(Transaction {
             txn: Arc::new(Mutex::new(Some(txn))),
@@ -182,6 +183,7 @@ impl Session {
             }
             TransactionStatement::RollbackTo(name) => {
                 self.portals.clear();
+                self.sequences.undone();
                 let transaction = self.block("ROLLBACK TO SAVEPOINT")?;
                 let at = find_savepoint(transaction, name)?;
                 let savepoint = transaction.savepoints[at].1;
@@ -275,6 +277,7 @@ impl Session {
             transaction.read_only = read_only;
         }
         let (level, read_only) = (transaction.isolation, transaction.read_only);
+        self.sequences.set_read_only(read_only);
         let mut settings = self.settings.lock();
         settings.fix("transaction_isolation", level_name(level));
         settings.fix("transaction_read_only", if read_only { "on" } else { "off" });
@@ -290,7 +293,18 @@ impl Session {
         let txn = transaction.txn.lock().await.take();
         let result = match txn {
             Some(txn) if commit => {
-                txn.commit().await.map(|_| ()).map_err(|error| self.conflict_error(error, catalog.as_deref()))
+                let txn = match transaction.changed_schema {
+                    true => self.settle_sequences(txn).await,
+                    false => Ok(txn),
+                };
+                match txn {
+                    Err(error) => Err(error),
+                    Ok(txn) => txn
+                        .commit()
+                        .await
+                        .map(|_| ())
+                        .map_err(|error| self.conflict_error(error, catalog.as_deref())),
+                }
             }
             Some(txn) => {
                 txn.rollback();
@@ -298,8 +312,15 @@ impl Session {
             }
             None => Ok(()),
         };
+        self.sequences.transaction_ends();
         self.settings.lock().transaction_ends(commit && result.is_ok());
         result
+    }
+
+    /// Gives back what is left of blocks that the transaction reserved in sequences of its own.
+    async fn settle_sequences(&self, mut txn: Txn) -> SqlResult<Txn> {
+        self.sequences.settle(&mut txn).await?;
+        Ok(txn)
     }
 
     /// A statement has failed: a block waits for its end, anything else is rolled back.

@@ -22,7 +22,7 @@ mod parse;
 mod stack;
 
 use crate::SqlResult;
-use crate::catalog::TableDef;
+use crate::catalog::{SequenceDef, TableDef};
 use bound::{Bound, ColDef, Expr};
 use shardforge_types::{Oid, PgType, Settings};
 use std::ops::Range;
@@ -48,6 +48,16 @@ pub trait CatalogLookup {
     /// Where a table without a schema is created: the first schema of the search path that exists;
     /// 3F000 when there is none.
     fn creation_schema(&self) -> SqlResult<(Oid, String)>;
+
+    /// A sequence.
+    fn sequence(&self, _oid: Oid) -> Option<Arc<SequenceDef>> {
+        None
+    }
+
+    /// The sequences that go with a table's columns.
+    fn sequences_of(&self, _table: Oid) -> Vec<Arc<SequenceDef>> {
+        Vec::new()
+    }
 
     /// The name of the database.
     fn database(&self) -> &str;
@@ -142,4 +152,9 @@ pub fn bind_check(
     ctx: &BindContext<'_>,
 ) -> SqlResult<(Expr, Vec<(ColDef, usize)>)> {
     bind::bind_check(text, table, ctx)
+}
+
+/// A name for what belongs to a column: `table_column_label`, cut to the length of a name.
+pub(crate) fn object_name(table: &str, column: &str, label: &str) -> String {
+    bind::object_name(table, column, label)
 }

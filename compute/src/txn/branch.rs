@@ -8,17 +8,19 @@ use parking_lot::Mutex;
 use shardforge_cache::{BranchCache, CacheConfig};
 use shardforge_common::clock::Clock;
 use shardforge_common::disk::Disk;
-use shardforge_common::mutation::MutationList;
-use shardforge_common::wal::RecordKind;
+use shardforge_common::key::{storage_prefix, storage_range};
+use shardforge_common::mutation::{Mutation, MutationList};
+use shardforge_common::wal::{Record, RecordKind};
 use shardforge_common::{
-    BranchRef, ComputeId, Error, ErrorKind, Lsn, Result, SlotRange, TxnId, random, task,
+    BranchRef, ComputeId, Error, ErrorKind, Lsn, Result, SlotRange, StorageId, TxnId, random, task,
 };
 use shardforge_proto::page::PageService;
 use shardforge_proto::wal::{FeedBatch, FeedRequest, FeedSink, FeedSubscription, WalService};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -82,6 +84,17 @@ pub struct Branch {
     pub(crate) in_flight_count: AtomicUsize,
     subscription: Mutex<Option<Box<dyn FeedSubscription>>>,
     next_spill: AtomicU64,
+    watch: OnceLock<Arc<dyn FeedWatch>>,
+}
+
+/// Someone who keeps something made of rows with low storage ids, and must hear when they are written.
+pub trait FeedWatch: Send + Sync {
+    /// The storage ids whose writes matter now; `None` while none does.
+    fn storages(&self) -> Option<RangeInclusive<StorageId>>;
+    /// A write in one of them (or a removal of a range of keys), before any statement sees it.
+    fn written(&self, mutation: &Mutation<'_>, lsn: Lsn);
+    /// Part of the feed was missed.
+    fn lost(&self);
 }
 
 impl Branch {
@@ -111,6 +124,7 @@ impl Branch {
             in_flight_count: AtomicUsize::new(0),
             subscription: Mutex::new(None),
             next_spill: AtomicU64::new(0),
+            watch: OnceLock::new(),
         });
         branch.clean_spills()?;
         branch.subscribe(floor.next())?;
@@ -127,6 +141,12 @@ impl Branch {
     /// The memory of the branch, for status and metrics.
     pub fn cache(&self) -> &Arc<BranchCache> {
         &self.cache
+    }
+
+    /// Tells `watch` of writes from now on. A branch has one.
+    pub fn watch(&self, watch: Arc<dyn FeedWatch>) {
+        let first = self.watch.set(watch).is_ok();
+        debug_assert!(first, "a branch is watched once");
     }
 
     /// Begins a transaction. See [`Txn::begin`].
@@ -241,6 +261,9 @@ impl Branch {
                 let status = self.wal.branch_status(self.id).await?;
                 let floor = status.ingested.min(status.committed).max(status.first_available.prev());
                 tracing::warn!(branch = %self.id, %from, %floor, "the feed is lost: starting empty");
+                if let Some(watch) = self.watch.get() {
+                    watch.lost();
+                }
                 self.cache.reset(floor);
                 self.subscribe(floor.next())
             }
@@ -264,6 +287,7 @@ impl Branch {
                 }
             }
         }
+        self.tell_watch(batch, applied);
         self.cache.apply(batch);
         if self.in_flight_count.load(Ordering::Acquire) == 0 {
             return;
@@ -287,6 +311,34 @@ impl Branch {
         }
         // Their locks go here, outside of the lock above.
         drop(done);
+    }
+}
+
+impl Branch {
+    /// Tells the watch what a batch writes of its storage ids. A record's mutations are in the order of their
+    /// keys, ranges first, so a record of users' rows costs a look at its first key.
+    fn tell_watch(&self, batch: &FeedBatch, applied: Lsn) {
+        let Some(watch) = self.watch.get() else { return };
+        let Some(storages) = watch.storages() else { return };
+        let start = storage_prefix(*storages.start());
+        let end = storage_range(*storages.end()).1;
+        let of_data = |kind| matches!(kind, RecordKind::Commit | RecordKind::Fragment);
+        let new = |record: &&Record| record.header.lsn > applied && of_data(record.header.kind);
+        for record in batch.records.iter().filter(new) {
+            let list = MutationList::from_bytes(record.body.clone());
+            for mutation in list.iter().map_while(Result::ok) {
+                match &mutation {
+                    Mutation::DeleteRange { start: from, end: to } => {
+                        if *from < &end[..] && *to > &start[..] {
+                            watch.written(&mutation, record.header.lsn);
+                        }
+                    }
+                    other if other.key() >= &end[..] => break,
+                    other if other.key() >= &start[..] => watch.written(other, record.header.lsn),
+                    _ => {}
+                }
+            }
+        }
     }
 }
 

@@ -42,7 +42,7 @@ mod stage;
 mod tests;
 mod transaction;
 
-pub use branch::{Branch, BranchConfig};
+pub use branch::{Branch, BranchConfig, FeedWatch};
 pub use error::{TxnError, TxnErrorKind};
 pub use locks::{LockGrant, LockMode, LockNeed, LockWait};
 pub use need::{Interrupt, Need};

@@ -4,7 +4,7 @@
 //! what is missing: the caller waits with [`Txn::satisfy`] and calls again. Nothing is awaited on
 //! a cache hit.
 
-use super::buffer::{Order, Prior, State, WriteBuffer};
+use super::buffer::{Order, Own, Prior, State, WriteBuffer};
 use super::checks::{ExplicitChecks, ReadSet};
 use super::commit::{CommitPlan, commit};
 use super::locks::{LockGrant, LockMode, LockOwner, LockWait};
@@ -142,6 +142,12 @@ impl Txn {
     /// Whether it has anything to commit.
     pub fn has_writes(&self) -> bool {
         self.shared.buffer.read().has_data()
+    }
+
+    /// Whether it has written a key itself.
+    pub(crate) fn has_written(&self, key: &[u8]) -> Result<bool, TxnError> {
+        let buffer = self.shared.buffer.read();
+        Ok(buffer.get(key, buffer.mark())? != Own::Silent)
     }
 
     /// Begins the next statement: it sees what earlier ones wrote and, under READ COMMITTED, takes

@@ -45,6 +45,7 @@ impl TestCatalog {
                 default: None,
                 missing: Datum::Null,
                 dropped: false,
+                identity: None,
             };
             columns.entry(relation).or_default().push(column);
         }
@@ -82,6 +83,7 @@ impl TestCatalog {
             default: column.default,
             missing: Datum::Null,
             dropped: false,
+            identity: None,
         });
         let oid = Oid(self.next);
         let mut table = def(oid, PUBLIC, "public", &create.name, TableKind::Table, columns.collect());

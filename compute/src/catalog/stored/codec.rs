@@ -53,14 +53,20 @@ pub trait StoredRow: Sized {
         Ok(Bytes::copy_from_slice(row))
     }
 
-    /// The row under a key.
-    fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
+    /// The columns of a key.
+    fn decode_key(key: &[u8]) -> Result<Vec<Datum>> {
         let mut rest =
             key.get(storage_prefix(Self::STORAGE).len()..).ok_or_else(|| decode_error::<Self>())?;
         let mut columns = Vec::with_capacity(Self::KEY.len());
         for ty in Self::KEY {
             columns.push(decode_key_column(&mut rest, *ty, KeyOrder::ASC)?);
         }
+        Ok(columns)
+    }
+
+    /// The row under a key.
+    fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
+        let columns = Self::decode_key(key)?;
         let layout = RowLayout::of_types(Self::VALUE.iter().copied());
         let view = RowView::new(value, &layout)?;
         let mut values = Vec::with_capacity(layout.len());

@@ -16,7 +16,7 @@
 //!          7  role_name          name                         oid
 //!          8  namespace          database, oid                name, owner, acl
 //!          9  namespace_name     database, name               oid
-//!         10  relation           database, oid                tables and indexes; storage ids, schema version
+//!         10  relation           database, oid                tables, indexes, sequences; storage, version
 //!         11  relation_name      database, namespace, name    oid
 //!         12  column             database, relation, number   name, type, default, missing value
 //!         13  constraint         database, oid                name, kind, columns, expression
@@ -24,6 +24,8 @@
 //!         15  type               database, oid                row types and arrays of them
 //!         16  type_name          database, namespace, name    oid
 //!         17  description        database, class, object, n   the comment
+//!         18  sequence           database, oid                range, step, owner
+//!         19  position           database, sequence           how far it has been reserved
 //! ```
 //!
 //! The `_name` tables are unique indexes: two transactions that make the same name insert the same key,

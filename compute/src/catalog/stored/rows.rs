@@ -206,11 +206,11 @@ stored_rows! {
             name: String,
             /// Its schema.
             namespace: Oid,
-            /// `pg_class.relkind`: `r` or `i`.
+            /// `pg_class.relkind`: `r`, `i` or `S`.
             kind: u8,
             /// Its owner.
             owner: Oid,
-            /// Its row type; 0 for an index.
+            /// Its row type; 0 for an index or a sequence.
             row_type: Oid,
             /// Where its rows are; 0 for the index of a primary key, which is the table itself.
             storage: StorageId,
@@ -264,6 +264,8 @@ stored_rows! {
             missing: Option<Bytes>,
             /// Whether it is dropped.
             dropped: bool,
+            /// `pg_attribute.attidentity`: `a` for GENERATED ALWAYS AS IDENTITY, `d` for BY DEFAULT.
+            identity: Option<u8>,
         }
     }
 
@@ -374,6 +376,57 @@ stored_rows! {
         value {
             /// The comment.
             text: String,
+        }
+    }
+
+    /// What a sequence is, beside a relation.
+    SequenceRow = 18 {
+        key {
+            /// Its database.
+            database: Oid,
+            /// Its OID.
+            oid: Oid,
+        }
+        value {
+            /// AS: the type whose range it has.
+            type_oid: Oid,
+            /// START.
+            start: i64,
+            /// INCREMENT.
+            increment: i64,
+            /// MINVALUE.
+            min: i64,
+            /// MAXVALUE.
+            max: i64,
+            /// CACHE.
+            cache: i64,
+            /// CYCLE.
+            cycle: bool,
+            /// OWNED BY: the table; 0 for none.
+            owner_table: Oid,
+            /// OWNED BY: the column's number; 0 for none.
+            owner_column: i16,
+            /// `pg_depend.deptype` of the ownership: `a`, or `i` when it is an identity column's.
+            owner_kind: u8,
+        }
+    }
+
+    /// How far a sequence has been reserved. Written outside of transactions, so it belongs to no version
+    /// of the schema.
+    PositionRow = 19 {
+        key {
+            /// Its database.
+            database: Oid,
+            /// The sequence.
+            sequence: Oid,
+        }
+        value {
+            /// Raised when the position is set: blocks of another version are void.
+            version: i64,
+            /// The last number reserved; the next one when `called` is false.
+            last: i64,
+            /// Whether `last` has been reserved.
+            called: bool,
         }
     }
 }

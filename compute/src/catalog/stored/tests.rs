@@ -40,6 +40,7 @@ fn rows_come_back_as_they_were_written() {
         default: Some("1 + 1".into()),
         missing: Some(Bytes::from_static(&[2, 0, 0, 0])),
         dropped: false,
+        identity: None,
     });
     round_trip(IndexRow {
         database: Oid(5),

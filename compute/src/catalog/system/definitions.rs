@@ -112,6 +112,7 @@ fn columns_by_relation() -> HashMap<Oid, Vec<ColumnDef>> {
             default: None,
             missing: Datum::Null,
             dropped: false,
+            identity: None,
         };
         columns.entry(oid(row[relation_at].as_deref())).or_default().push(column);
     }

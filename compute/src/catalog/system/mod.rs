@@ -18,6 +18,7 @@ mod definitions;
 mod relations;
 mod rows;
 mod scan;
+mod sequence_views;
 mod session_views;
 mod shared;
 mod standard_views;
@@ -26,6 +27,7 @@ mod system_views;
 pub(crate) use builtin_rows::{builtin_rows, predefined_role_by_name, predefined_role_name};
 pub use definitions::{relation_by_name, relation_name, system_tables, table};
 pub use scan::{SystemRows, scan};
+pub(crate) use sequence_views::pg_sequences_row;
 pub use system_views::system_index_definition as index_definition;
 
 #[cfg(test)]

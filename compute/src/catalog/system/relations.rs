@@ -2,13 +2,13 @@
 
 use super::builtin_rows::builtin_rows;
 use super::rows::{RowBuilder, acl, array, vector};
-use crate::catalog::TableDef;
 use crate::catalog::builtin;
 use crate::catalog::database::DatabaseCatalog;
 use crate::catalog::stored::{ColumnRow, IndexRow, RelationRow};
+use crate::catalog::{SequenceDef, TableDef, deparse};
 use shardforge_types::{Datum, Oid, oids};
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// `pg_am.oid` of heap: what every table says it is stored by.
 const HEAP: Oid = Oid(2);
@@ -72,7 +72,15 @@ pub(super) fn pg_class(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<D
         let is_table = relation.kind == b'r';
         let columns = match catalog.index(relation.oid) {
             Some(index) => index.columns.len(),
-            None => catalog.columns(relation.oid).len(),
+            None => match catalog.sequence_table(relation.oid) {
+                Some(sequence) => sequence.columns.len(),
+                None => catalog.columns(relation.oid).len(),
+            },
+        };
+        let access_method = match relation.kind {
+            b'r' => HEAP,
+            b'S' => Oid::INVALID,
+            _ => BTREE,
         };
         let checks = catalog.constraints_of(relation.oid).filter(|row| row.kind == b'c').count();
         RowBuilder::new(table)
@@ -82,7 +90,7 @@ pub(super) fn pg_class(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<D
             .col("reltype", relation.row_type)
             .col("reloftype", Oid::INVALID)
             .col("relowner", relation.owner)
-            .col("relam", if is_table { HEAP } else { BTREE })
+            .col("relam", access_method)
             .col("relfilenode", relation.oid)
             .col("reltablespace", Oid::INVALID)
             .col("relpages", 0)
@@ -117,13 +125,41 @@ pub(super) fn pg_attribute(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<V
     let mut rows = Vec::new();
     for relation in catalog.relations() {
         match catalog.index(relation.oid) {
-            None => rows.extend(
-                catalog.columns(relation.oid).iter().map(|column| attribute(table, relation.oid, column)),
-            ),
+            None => {
+                let columns = catalog.columns(relation.oid).iter();
+                rows.extend(columns.map(|column| attribute(table, relation.oid, column)));
+                if let Some(sequence) = catalog.sequence_table(relation.oid) {
+                    rows.extend(sequence_attributes(table, sequence));
+                }
+            }
             Some(index) => rows.extend(index_attributes(table, catalog, index)),
         }
     }
     rows
+}
+
+/// The columns of a sequence, which are not stored.
+fn sequence_attributes<'a>(
+    table: &'a TableDef,
+    sequence: &'a TableDef,
+) -> impl Iterator<Item = Vec<Datum>> + 'a {
+    sequence.columns.iter().map(move |column| {
+        let stored = ColumnRow {
+            database: Oid::INVALID,
+            relation: sequence.oid,
+            number: column.attnum,
+            name: column.name.clone(),
+            type_oid: column.ty.oid,
+            typmod: column.ty.typmod,
+            not_null: true,
+            default_oid: Oid::INVALID,
+            default: None,
+            missing: None,
+            dropped: false,
+            identity: None,
+        };
+        attribute(table, sequence.oid, &stored)
+    })
 }
 
 /// The columns of an index are named and typed like the table's, and have nothing else of them.
@@ -141,6 +177,7 @@ fn index_attributes<'a>(
             default_oid: Oid::INVALID,
             default: None,
             missing: None,
+            identity: None,
             ..column.clone()
         };
         Some(attribute(table, index.oid, &plain))
@@ -172,7 +209,7 @@ fn attribute(table: &TableDef, relation: Oid, column: &ColumnRow) -> Vec<Datum> 
         .col("attnotnull", column.not_null && !column.dropped)
         .col("atthasdef", column.default.is_some() && !column.dropped)
         .col("atthasmissing", column.missing.is_some() && !column.dropped)
-        .col("attidentity", 0_u8)
+        .col("attidentity", column.identity.filter(|_| !column.dropped).unwrap_or(0))
         .col("attgenerated", 0_u8)
         .col("attisdropped", column.dropped)
         .col("attislocal", true)
@@ -195,6 +232,23 @@ pub(super) fn pg_attrdef(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec
         Some(row.finish())
     };
     columns.filter_map(row).collect()
+}
+
+pub(super) fn pg_sequence(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
+    let row = |sequence: &Arc<SequenceDef>| {
+        let rules = &sequence.rules;
+        RowBuilder::new(table)
+            .col("seqrelid", sequence.oid)
+            .col("seqtypid", rules.ty)
+            .col("seqstart", rules.start)
+            .col("seqincrement", rules.increment)
+            .col("seqmax", rules.max)
+            .col("seqmin", rules.min)
+            .col("seqcache", rules.cache)
+            .col("seqcycle", rules.cycle)
+            .finish()
+    };
+    catalog.sequences().map(row).collect()
 }
 
 pub(super) fn pg_index(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
@@ -372,7 +426,9 @@ pub(super) fn pg_depend(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<
         match catalog.index(relation.oid) {
             None => {
                 depend((CLASS, relation.oid), (NAMESPACE, relation.namespace, 0), b'n');
-                depend((TYPE, relation.row_type), (CLASS, relation.oid, 0), b'i');
+                if relation.row_type != Oid::INVALID {
+                    depend((TYPE, relation.row_type), (CLASS, relation.oid, 0), b'i');
+                }
             }
             Some(index) => match catalog.constraints_of(index.table).find(|row| row.index == index.oid) {
                 Some(constraint) => depend((CLASS, index.oid), (CONSTRAINT, constraint.oid, 0), b'i'),
@@ -385,6 +441,15 @@ pub(super) fn pg_depend(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<
         }
         for column in catalog.columns(relation.oid).iter().filter(|column| column.default.is_some()) {
             depend((ATTRDEF, column.default_oid), (CLASS, relation.oid, i32::from(column.number)), b'a');
+            for sequence in deparse::default_sequences(column.default.as_deref().unwrap_or_default()) {
+                depend((ATTRDEF, column.default_oid), (CLASS, sequence, 0), b'n');
+            }
+        }
+    }
+    for sequence in catalog.sequences() {
+        if let Some(owner) = sequence.owner {
+            let kind = if owner.identity { b'i' } else { b'a' };
+            depend((CLASS, sequence.oid), (CLASS, owner.table, i32::from(owner.column)), kind);
         }
     }
     for constraint in catalog.constraints() {

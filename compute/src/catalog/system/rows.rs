@@ -65,6 +65,7 @@ cells! {
     bool: value => Datum::Bool(value);
     i16: value => Datum::Int2(value);
     i32: value => Datum::Int4(value);
+    i64: value => Datum::Int8(value);
     f32: value => Datum::Float4(value);
     u8: value => Datum::Char(value);
     &str: value => Datum::text(value);

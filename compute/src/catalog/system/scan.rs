@@ -1,7 +1,7 @@
 //! Which rows each table of the system has: the one list of them.
 
 use super::builtin_rows::builtin_rows;
-use super::{relations, session_views, shared, standard_views, system_views};
+use super::{relations, sequence_views, session_views, shared, standard_views, system_views};
 use crate::catalog::database::INFORMATION_SCHEMA;
 use crate::catalog::{DatabaseCatalog, TableDef};
 use crate::functions::EvalContext;
@@ -23,7 +23,7 @@ pub fn scan(
         out.extend(builtin_rows(&table.name).iter().map(|row| pick(row, columns)));
     }
     let own = if table.schema == INFORMATION_SCHEMA {
-        information_schema(table, catalog)
+        information_schema(table, catalog, context)
     } else {
         pg_catalog(table, catalog, context)
     };
@@ -68,6 +68,7 @@ fn pg_catalog(table: &TableDef, catalog: &DatabaseCatalog, context: &EvalContext
         "pg_class" => relations::pg_class(table, catalog),
         "pg_attribute" => relations::pg_attribute(table, catalog),
         "pg_attrdef" => relations::pg_attrdef(table, catalog),
+        "pg_sequence" => relations::pg_sequence(table, catalog),
         "pg_index" => relations::pg_index(table, catalog),
         "pg_constraint" => relations::pg_constraint(table, catalog),
         "pg_type" => relations::pg_type(table, catalog),
@@ -130,7 +131,6 @@ fn pg_catalog(table: &TableDef, catalog: &DatabaseCatalog, context: &EvalContext
         | "pg_replication_origin"
         | "pg_rewrite"
         | "pg_seclabel"
-        | "pg_sequence"
         | "pg_shdepend"
         | "pg_shseclabel"
         | "pg_statistic"
@@ -150,7 +150,6 @@ fn pg_catalog(table: &TableDef, catalog: &DatabaseCatalog, context: &EvalContext
         | "pg_replication_slots"
         | "pg_rules"
         | "pg_seclabels"
-        | "pg_sequences"
         | "pg_stat_replication"
         | "pg_stat_subscription"
         | "pg_stat_wal_receiver"
@@ -161,20 +160,24 @@ fn pg_catalog(table: &TableDef, catalog: &DatabaseCatalog, context: &EvalContext
     })
 }
 
-fn information_schema(table: &TableDef, catalog: &DatabaseCatalog) -> Option<Vec<Vec<Datum>>> {
+fn information_schema(
+    table: &TableDef,
+    catalog: &DatabaseCatalog,
+    context: &EvalContext,
+) -> Option<Vec<Vec<Datum>>> {
     Some(match table.name.as_str() {
         "information_schema_catalog_name" => standard_views::catalog_name(table, catalog),
         "schemata" => standard_views::schemata(table, catalog),
         "tables" => standard_views::tables(table, catalog),
         "views" => standard_views::views(table, catalog),
-        "columns" => standard_views::columns(table, catalog),
+        "columns" => standard_views::columns(table, catalog, context),
+        "sequences" => sequence_views::sequences(table, catalog),
         "table_constraints" => standard_views::table_constraints(table, catalog),
         "key_column_usage" => standard_views::key_column_usage(table, catalog),
         "constraint_column_usage" => standard_views::constraint_column_usage(table, catalog),
         "check_constraints" => standard_views::check_constraints(table, catalog),
         // What they list, we do not have.
         "referential_constraints"
-        | "sequences"
         | "triggers"
         | "foreign_tables"
         | "foreign_servers"

@@ -8,6 +8,8 @@ use crate::catalog::database::DatabaseCatalog;
 use crate::catalog::stored::ConstraintRow;
 use crate::catalog::{ColumnDef, TableDef, TableKind, bootstrap, deparse};
 use crate::functions::text_io::quote_ident;
+use crate::functions::{EvalContext, shown_default};
+use crate::sequence::SequenceRules;
 use shardforge_types::oid::{format_type, type_name};
 use shardforge_types::{Datum, Oid, PgType, oids};
 
@@ -75,16 +77,26 @@ pub(super) fn views(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<Datu
     listed(catalog).iter().filter(|listed| listed.table.kind == TableKind::Virtual).map(row).collect()
 }
 
-pub(super) fn columns(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
+pub(super) fn columns(table: &TableDef, catalog: &DatabaseCatalog, context: &EvalContext) -> Vec<Vec<Datum>> {
     let listed = listed(catalog);
     let all = listed
         .iter()
         .flat_map(|listed| listed.table.visible_columns().map(move |(_, column)| (listed, column)));
-    all.map(|(listed, column)| column_row(table, catalog, &listed.table, column)).collect()
+    all.map(|(listed, column)| column_row(table, catalog, context, &listed.table, column)).collect()
 }
 
-fn column_row(table: &TableDef, catalog: &DatabaseCatalog, of: &TableDef, column: &ColumnDef) -> Vec<Datum> {
+fn column_row(
+    table: &TableDef,
+    catalog: &DatabaseCatalog,
+    context: &EvalContext,
+    of: &TableDef,
+    column: &ColumnDef,
+) -> Vec<Datum> {
     let ty = column.ty;
+    let default = column.default.as_deref().map(|default| shown_default(default, context));
+    let sequence = column.identity.and_then(|identity| catalog.sequence(identity.sequence));
+    let of_sequence = |value: fn(&SequenceRules) -> i64| sequence.map(|s| value(&s.rules).to_string());
+    let generation = column.identity.map(|identity| if identity.always { "ALWAYS" } else { "BY DEFAULT" });
     let (precision, radix, scale) = numeric_shape(ty);
     let is_array = builtin::type_by_oid(ty.oid).is_some_and(|entry| entry.is_array);
     let (type_schema, type_name) = type_identity(catalog, ty.oid);
@@ -94,7 +106,7 @@ fn column_row(table: &TableDef, catalog: &DatabaseCatalog, of: &TableDef, column
         .col("table_name", &of.name)
         .col("column_name", &column.name)
         .col("ordinal_position", i32::from(column.attnum))
-        .col("column_default", column.default.as_ref())
+        .col("column_default", default)
         .col("is_nullable", yes_or_no(!column.not_null))
         .col("data_type", if is_array { "ARRAY".to_owned() } else { data_type(catalog, ty.oid) })
         .col("character_maximum_length", character_length(ty))
@@ -122,15 +134,13 @@ fn column_row(table: &TableDef, catalog: &DatabaseCatalog, of: &TableDef, column
         .nulls(&["scope_catalog", "scope_schema", "scope_name", "maximum_cardinality"])
         .col("dtd_identifier", column.attnum.to_string())
         .col("is_self_referencing", "NO")
-        .col("is_identity", "NO")
-        .nulls(&[
-            "identity_generation",
-            "identity_start",
-            "identity_increment",
-            "identity_maximum",
-            "identity_minimum",
-        ])
-        .col("identity_cycle", "NO")
+        .col("is_identity", yes_or_no(column.identity.is_some()))
+        .col("identity_generation", generation)
+        .col("identity_start", of_sequence(|rules| rules.start))
+        .col("identity_increment", of_sequence(|rules| rules.increment))
+        .col("identity_maximum", of_sequence(|rules| rules.max))
+        .col("identity_minimum", of_sequence(|rules| rules.min))
+        .col("identity_cycle", yes_or_no(sequence.is_some_and(|sequence| sequence.rules.cycle)))
         .col("is_generated", "NEVER")
         .col("generation_expression", ())
         .col("is_updatable", yes_or_no(of.kind == TableKind::Table))

@@ -42,6 +42,7 @@ pub(crate) fn sample() -> DatabaseCatalog {
         default: default.map(str::to_owned),
         missing: None,
         dropped: false,
+        identity: None,
     };
     let index = |oid, primary, number| IndexRow {
         database,
@@ -76,6 +77,7 @@ pub(crate) fn sample() -> DatabaseCatalog {
         array: Oid(array),
     };
     let rows = Rows {
+        sequences: Vec::new(),
         databases: vec![DatabaseRow {
             oid: POSTGRES,
             name: "postgres".to_owned(),

@@ -263,6 +263,7 @@ async fn create_database_is_not_for_transaction_blocks() {
         ids: &a.ids,
         catalog: &catalog,
         eval: &eval,
+        sequences: &a.sequences,
         owner: SUPERUSER,
         in_transaction_block: true,
     };

@@ -8,12 +8,13 @@ use crate::SqlResult;
 use crate::catalog::bootstrap::{self, POSTGRES, SUPERUSER};
 use crate::catalog::{CatalogCache, IdAllocator, SessionCatalog, TableDef, access};
 use crate::functions::EvalContext;
+use crate::sequence::SequenceBlocks;
 use crate::sql::CatalogLookup;
 use crate::sql::bound::{AlterTableAction, CreateTable, Ddl, NewColumn, NewUnique};
 use crate::txn::{Branch, BranchConfig, Checked, IsolationLevel, Txn, Visibility};
 use bytes::Bytes;
 use shardforge_cache::testing::{MemoryWal, ModelPages, test_services};
-use shardforge_common::clock::SystemClock;
+use shardforge_common::clock::{ManualClock, SystemClock};
 use shardforge_common::disk::RealDisk;
 use shardforge_common::{BranchRef, StorageId};
 use shardforge_types::{Oid, PgType, SqlState};
@@ -32,6 +33,7 @@ struct Compute {
     branch: Arc<Branch>,
     cache: CatalogCache,
     ids: IdAllocator,
+    sequences: SequenceBlocks,
 }
 
 /// A transaction with the catalog its statement sees.
@@ -67,7 +69,8 @@ impl World {
         );
         let branch = branch.await.unwrap();
         bootstrap::ensure(&branch).await.unwrap();
-        Compute { ids: IdAllocator::new(branch.clone()), branch, cache: CatalogCache::new() }
+        let sequences = SequenceBlocks::new(branch.clone(), Arc::new(ManualClock::new(0)));
+        Compute { ids: IdAllocator::new(branch.clone()), branch, cache: CatalogCache::new(), sequences }
     }
 }
 
@@ -112,6 +115,7 @@ impl Session<'_> {
             ids: &self.compute.ids,
             catalog: &catalog,
             eval: &EvalContext::detached(0),
+            sequences: &self.compute.sequences,
             owner: SUPERUSER,
             in_transaction_block: false,
         };
@@ -124,7 +128,7 @@ impl Session<'_> {
 }
 
 fn column(name: &str, ty: PgType) -> NewColumn {
-    NewColumn { name: name.to_owned(), ty, not_null: false, default: None }
+    NewColumn { name: name.to_owned(), ty, not_null: false, default: None, sequence: None }
 }
 
 /// `name (a integer primary key, b text)` in `public`.

@@ -44,6 +44,7 @@ impl FunctionState {
         out: &mut Vec<Datum>,
     ) -> SqlResult<bool> {
         if self.rows.is_none() {
+            env.begin_evaluation();
             let args =
                 plan.args.iter().map(|arg| arg.eval(&env.eval(outer))).collect::<SqlResult<Vec<_>>>()?;
             let call = Call { context: env.context, arg_types: &plan.arg_types, result: plan.result };

@@ -71,6 +71,8 @@ pub(in crate::row_exec) struct ScanState {
     pub(in crate::row_exec) key: Vec<u8>,
     /// Its value.
     pub(in crate::row_exec) value: Bytes,
+    /// A row that is decoded and not yet judged by the filter: its evaluation can stop.
+    judging: bool,
     /// A row that is decoded and passed the filter, and waits for its lock.
     locking: bool,
 }
@@ -96,6 +98,7 @@ impl ScanState {
         self.more = false;
         self.batch.clear();
         self.at = 0;
+        self.judging = false;
         self.locking = false;
     }
 
@@ -119,13 +122,17 @@ impl ScanState {
                 }
                 continue;
             }
-            if !self.fetch(plan, env, outer, out)? {
+            if !self.judging && !self.fetch(plan, env, outer, out)? {
                 return Ok(false);
             }
-            if let Some(filter) = &plan.filter
-                && !filter.is_true(&env.eval(out))?
-            {
-                continue;
+            if let Some(filter) = &plan.filter {
+                self.judging = true;
+                env.begin_evaluation();
+                let passes = filter.is_true(&env.eval(out))?;
+                self.judging = false;
+                if !passes {
+                    continue;
+                }
             }
             if plan.lock.is_none() {
                 return Ok(true);

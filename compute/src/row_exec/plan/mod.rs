@@ -26,9 +26,10 @@ use super::ops::lock::RowLock;
 use super::query::Node;
 use super::storage::TableCodec;
 use crate::catalog::TableDef;
-use crate::sql::bound::{ColDef, ColId, Expr, ExprKind, Query};
+use crate::sql::bound::{ColDef, ColId, Expr, ExprKind, Query, Rel};
 use crate::{SqlError, SqlResult};
 use needed::Needed;
+use shardforge_types::Oid;
 pub(super) use scan::{ScanChoice, choose_scan, filter_of};
 use std::sync::Arc;
 
@@ -54,7 +55,7 @@ pub(super) type TableRows<'a> = dyn Fn(&TableDef) -> Option<f64> + 'a;
 
 /// Plans a query; `None` when the report engine is to run it.
 pub(super) fn plan_query(query: &Query, rows: &TableRows<'_>, executor: Executor) -> SqlResult<Option<Node>> {
-    if executor == Executor::Report {
+    if executor == Executor::Report || stops_for_sequences(query) {
         return Ok(None);
     }
     let mut planner = Planner::new(rows);
@@ -73,21 +74,41 @@ pub(super) fn plan_query(query: &Query, rows: &TableRows<'_>, executor: Executor
 
 /// Plans a query whose every row is written: as [`plan_query`], but from one table however many there are.
 pub(super) fn plan_source(query: &Query, rows: &TableRows<'_>) -> SqlResult<Option<Node>> {
+    if stops_for_sequences(query) {
+        return Ok(None);
+    }
     let planned = Planner::new(rows).output(query)?;
     Ok(planned.filter(|planned| planned.cost <= MAX_ROWS || !planned.node.has_loop()).map(|p| p.node))
 }
 
 /// Whether running a query twice would do something twice.
 fn is_volatile(query: &Query) -> bool {
-    fn expr_is(expr: &Expr) -> bool {
+    calls(query, crate::functions::is_volatile)
+}
+
+/// Whether an evaluation may stop for a sequence where an operator does not keep its row for the repetition.
+fn stops_for_sequences(query: &Query) -> bool {
+    fn keeps_rows(rel: &Rel) -> bool {
+        match rel {
+            Rel::OneRow | Rel::Values { .. } | Rel::Table(_) | Rel::Function(_) => true,
+            Rel::Filter { input, .. } | Rel::Project { input, .. } => keeps_rows(input),
+            _ => false,
+        }
+    }
+    !keeps_rows(&query.rel) && calls(query, crate::functions::moves_sequence)
+}
+
+/// Whether a query calls such a function anywhere.
+fn calls(query: &Query, test: fn(Oid) -> bool) -> bool {
+    let expr_does = |expr: &Expr| {
         expr.any(&mut |e| match &e.kind {
-            ExprKind::Call { func, .. } => crate::functions::is_volatile(*func),
-            ExprKind::Subquery { query, .. } => is_volatile(query),
+            ExprKind::Call { func, .. } => test(*func),
+            ExprKind::Subquery { query, .. } => calls(query, test),
             _ => false,
         })
-    }
+    };
     let mut found = false;
-    query.rel.for_each_expr(&mut |expr| found = found || expr_is(expr));
+    query.rel.for_each_expr(&mut |expr| found = found || expr_does(expr));
     found
 }
 

@@ -6,11 +6,12 @@ use crate::ddl::{DdlContext, execute};
 use crate::functions::{EvalContext, text_io};
 use crate::row_exec::{ExecEnv, Execution, Executor, RowIds, RowPlan, Stop, plan_row};
 use crate::sql::bound::{BoundStatement, IsolationLevel as Level, Query, TransactionStatement};
+use crate::sequence::{SequenceBlocks, SessionSequences};
 use crate::sql::{BindContext, bind, parse};
 use crate::txn::{Branch, BranchConfig, IsolationLevel, LockWait, Need, Txn};
 use crate::{SqlError, SqlResult};
 use shardforge_cache::testing::test_services;
-use shardforge_common::clock::SystemClock;
+use shardforge_common::clock::{ManualClock, SystemClock};
 use shardforge_common::disk::RealDisk;
 use shardforge_types::{Datum, PgType, Settings};
 use std::collections::BTreeMap;
@@ -37,6 +38,8 @@ pub(super) struct World {
     ids: IdAllocator,
     row_ids: Option<RowIds>,
     context: EvalContext,
+    /// Of all sessions: what one has used, the others have.
+    sequences: Arc<SessionSequences>,
     pub(super) sessions: BTreeMap<String, Session>,
     separator: &'static str,
     null: &'static str,
@@ -74,7 +77,9 @@ impl World {
             Branch::open(id, config, wal, pages, Arc::new(RealDisk), Arc::new(SystemClock)).await.unwrap();
         bootstrap::ensure(&branch).await.unwrap();
         let ids = IdAllocator::new(branch.clone());
-        let context = EvalContext::detached(0);
+        let blocks = Arc::new(SequenceBlocks::new(branch.clone(), Arc::new(ManualClock::new(0))));
+        let sequences = Arc::new(SessionSequences::new(blocks, POSTGRES));
+        let context = EvalContext { sequences: Some(sequences.clone()), ..EvalContext::detached(0) };
         let cache = CatalogCache::new();
         World {
             ids,
@@ -82,6 +87,7 @@ impl World {
             cache,
             row_ids: None,
             context,
+            sequences,
             sessions: BTreeMap::new(),
             executor: Executor::Auto,
             separator: " | ",
@@ -197,10 +203,14 @@ impl World {
             Ok(Outcome::Waits) => session.txn = Some(txn),
             Ok(Outcome::Rows(..)) if session.in_block => session.txn = Some(txn),
             Ok(Outcome::Rows(..)) => {
+                let mut txn = txn;
+                self.sequences.settle(&mut txn).await?;
+                self.sequences.transaction_ends();
                 txn.commit().await?;
             }
             Err(_) => {
                 session.in_block = false;
+                self.sequences.transaction_ends();
                 txn.rollback();
             }
         }
@@ -233,12 +243,15 @@ impl World {
                 return Err(SqlError::internal("rolled back"));
             }
             BoundStatement::Ddl(ddl) => {
+                self.sequences.settle(txn).await?;
+                self.sequences.schema_changes();
                 let catalog = self.catalog(txn).await;
                 let context = DdlContext {
                     cache: &self.cache,
                     ids: &self.ids,
                     catalog: &catalog,
                     eval: &self.context,
+                    sequences: self.sequences.blocks(),
                     owner: SUPERUSER,
                     in_transaction_block: session.in_block,
                 };
@@ -290,6 +303,7 @@ impl World {
                     return Ok(Outcome::Waits);
                 }
                 Err(Stop::Need(need)) => txn.satisfy(need).await?,
+                Err(Stop::Sequence(need)) => self.sequences.satisfy(need, txn).await?,
                 Err(Stop::RestartStatement) => {
                     txn.restart_statement().await?;
                     execution.restart();

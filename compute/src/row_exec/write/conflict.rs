@@ -118,6 +118,7 @@ impl ConflictAction {
         self.new.clear();
         self.new.extend_from_slice(&self.old);
         self.old.extend_from_slice(proposed);
+        env.begin_evaluation();
         let eval = env.eval(&self.old);
         if let Some(predicate) = &update.predicate
             && !predicate.is_true(&eval)?

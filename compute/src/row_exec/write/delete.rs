@@ -22,6 +22,8 @@ pub(in crate::row_exec) struct DeletePlan {
 pub(in crate::row_exec) struct DeleteState {
     writing: bool,
     have: bool,
+    /// The row is removed; RETURNING is to be evaluated.
+    written: bool,
     pub(in crate::row_exec) target: TargetState,
     row: Vec<Datum>,
     queue: MutationQueue,
@@ -32,6 +34,7 @@ impl DeleteState {
         Self {
             writing: false,
             have: false,
+            written: false,
             target: plan.target.open(),
             row: Vec::new(),
             queue: MutationQueue::default(),
@@ -41,6 +44,7 @@ impl DeleteState {
     pub(in crate::row_exec) fn reset(&mut self) {
         self.writing = false;
         self.have = false;
+        self.written = false;
         self.target.reset();
         self.queue.clear();
     }
@@ -58,7 +62,7 @@ impl DeleteState {
             }
             self.have = true;
         }
-        if !self.writing {
+        if !self.writing && !self.written {
             let (key, value) = self.target.row();
             drop_big_values(env, &plan.codec, key, value, |_| true)?;
             let entries = plan.codec.indexes().iter().map(|index| index.entry(&self.row, key));
@@ -66,13 +70,17 @@ impl DeleteState {
             self.queue.delete(key, &entries);
             self.writing = true;
         }
-        self.queue.run(env)?;
-        self.writing = false;
-        self.have = false;
-        if let Some(returning) = &plan.returning {
+        if !self.written {
+            self.queue.run(env)?;
+            self.writing = false;
             self.row.extend_from_slice(self.target.fed());
+            self.written = true;
+        }
+        if let Some(returning) = &plan.returning {
             returning.row(env, &self.row, out)?;
         }
+        self.written = false;
+        self.have = false;
         Ok(true)
     }
 }

@@ -42,12 +42,16 @@ enum Stage {
     /// No row at hand.
     #[default]
     Empty,
+    /// The source's values are in their places.
+    Given,
     /// The row is made, its keys are not yet looked up.
     Made,
     /// Another row has a unique key; ON CONFLICT decides.
     Conflict,
     /// Mutations are queued.
     Writing,
+    /// The row is written; RETURNING is to be evaluated.
+    Written,
 }
 
 /// The row at hand.
@@ -115,7 +119,12 @@ impl InsertState {
 
     fn write(&mut self, plan: &InsertPlan, env: &mut ExecEnv<'_>, out: &mut Vec<Datum>) -> Step<bool> {
         if self.stage == Stage::Empty {
+            self.place(plan);
+            self.stage = Stage::Given;
+        }
+        if self.stage == Stage::Given {
             if !self.make(plan, env)? {
+                self.stage = Stage::Empty;
                 return Ok(false);
             }
             self.stage = Stage::Made;
@@ -138,28 +147,27 @@ impl InsertState {
             };
             let written =
                 self.conflict.resolve(conflict, &plan.codec, taken, &self.row, env, &mut self.queue)?;
-            if let Some(row) = written {
-                if let Some(returning) = &plan.returning {
-                    returning.row(env, &row, out)?;
-                }
-                self.conflict.done();
-                self.stage = Stage::Empty;
-                return Ok(true);
-            }
             self.conflict.done();
-            self.stage = Stage::Empty;
-            return Ok(false);
+            let Some(row) = written else {
+                self.stage = Stage::Empty;
+                return Ok(false);
+            };
+            self.row = row;
+            self.stage = Stage::Written;
         }
-        self.queue.run(env)?;
-        self.stage = Stage::Empty;
+        if self.stage == Stage::Writing {
+            self.queue.run(env)?;
+            self.stage = Stage::Written;
+        }
         if let Some(returning) = &plan.returning {
             returning.row(env, &self.row, out)?;
         }
+        self.stage = Stage::Empty;
         Ok(true)
     }
 
-    /// Makes the row of what the source gave; false when COPY's WHERE leaves it out.
-    fn make(&mut self, plan: &InsertPlan, env: &mut ExecEnv<'_>) -> Step<bool> {
+    /// Puts what the source gave into its places.
+    fn place(&mut self, plan: &InsertPlan) {
         let table = plan.codec.table();
         self.row.clear();
         if self.given.len() == table.columns.len() && plan.columns.is_sorted() {
@@ -171,6 +179,12 @@ impl InsertState {
                 self.row[*column] = value;
             }
         }
+    }
+
+    /// Makes the row of what the source gave; false when COPY's WHERE leaves it out.
+    fn make(&mut self, plan: &InsertPlan, env: &mut ExecEnv<'_>) -> Step<bool> {
+        let table = plan.codec.table();
+        env.begin_evaluation();
         for (column, default) in &plan.defaults {
             self.row[*column] = default.eval(&env.eval(&[]))?;
         }

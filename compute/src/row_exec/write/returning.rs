@@ -41,6 +41,7 @@ impl ReturningPlan {
         row: &[Datum],
         out: &mut Vec<Datum>,
     ) -> SqlResult<()> {
+        env.begin_evaluation();
         out.clear();
         for expr in &self.exprs {
             out.push(expr.eval(&env.eval(row))?);

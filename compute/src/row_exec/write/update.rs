@@ -225,8 +225,12 @@ pub(in crate::row_exec) struct UpdatePlan {
 enum Stage {
     #[default]
     Empty,
+    /// The old row is at hand and locked.
+    Taken,
     Made,
     Writing,
+    /// RETURNING is to be evaluated.
+    Written,
 }
 
 /// The row at hand.
@@ -269,6 +273,9 @@ impl UpdateState {
             if !self.target.next(&plan.target, env, &mut self.old)? {
                 return Ok(false);
             }
+            self.stage = Stage::Taken;
+        }
+        if self.stage == Stage::Taken {
             self.make(plan, env)?;
             self.stage = Stage::Made;
         }
@@ -277,19 +284,25 @@ impl UpdateState {
             self.change.queue(&plan.change, env, (key, value), (&self.old, &self.new), &mut self.queue)?;
             self.stage = Stage::Writing;
         }
-        self.queue.run(env)?;
-        self.change.done();
-        self.stage = Stage::Empty;
+        if self.stage == Stage::Writing {
+            self.queue.run(env)?;
+            self.change.done();
+            if plan.returning.is_some() {
+                // Columns of FROM stand after those of the table.
+                let extra = self.target.fed().get(plan.assignments.len()..).unwrap_or(&[]);
+                self.new.extend_from_slice(extra);
+            }
+            self.stage = Stage::Written;
+        }
         if let Some(returning) = &plan.returning {
-            // Columns of FROM stand after those of the table.
-            let extra = self.target.fed().get(plan.assignments.len()..).unwrap_or(&[]);
-            self.new.extend_from_slice(extra);
             returning.row(env, &self.new, out)?;
         }
+        self.stage = Stage::Empty;
         Ok(true)
     }
 
     fn make(&mut self, plan: &UpdatePlan, env: &ExecEnv<'_>) -> SqlResult<()> {
+        env.begin_evaluation();
         self.new.clear();
         self.new.extend_from_slice(&self.old);
         for (n, (column, value)) in plan.assignments.iter().enumerate() {

@@ -64,6 +64,21 @@ pub(crate) enum Statement {
         table: bool,
         concurrently: bool,
     },
+    CreateSequence {
+        name: ObjectName,
+        if_not_exists: bool,
+        options: Vec<SequenceOption>,
+    },
+    AlterSequence {
+        name: ObjectName,
+        if_exists: bool,
+        action: AlterSequence,
+    },
+    DropSequence {
+        names: Vec<ObjectName>,
+        if_exists: bool,
+        cascade: bool,
+    },
     CreateRole {
         name: Ident,
         options: Vec<RoleOption>,
@@ -113,11 +128,54 @@ pub(crate) struct Insert {
     pub table: ObjectName,
     pub alias: Option<Ident>,
     pub columns: Vec<InsertColumn>,
-    pub overriding: Option<Loc>,
+    pub overriding: Option<Overriding>,
     /// `None` is DEFAULT VALUES.
     pub source: Option<Box<Query>>,
     pub on_conflict: Option<OnConflict>,
     pub returning: Vec<Target>,
+}
+
+/// OVERRIDING ... VALUE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub(crate) enum Overriding {
+    System,
+    User,
+}
+
+/// One option of a sequence.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SequenceOption {
+    pub kind: SequenceOptionKind,
+    pub loc: Loc,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum SequenceOptionKind {
+    As(TypeName),
+    Increment(i64),
+    /// `None` is NO MINVALUE.
+    Min(Option<i64>),
+    /// `None` is NO MAXVALUE.
+    Max(Option<i64>),
+    Start(i64),
+    /// `None` is at START.
+    Restart(Option<i64>),
+    Cache(i64),
+    Cycle(bool),
+    /// `table.column`, or NONE.
+    OwnedBy(ObjectName),
+    /// The name of an identity column's sequence.
+    Name(ObjectName),
+}
+
+/// What ALTER SEQUENCE does.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum AlterSequence {
+    Options(Vec<SequenceOption>),
+    Rename(Ident),
+    /// Not built: its name.
+    Unsupported(&'static str),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -262,10 +320,23 @@ pub(crate) struct ColumnConstraint {
 pub(crate) enum ConstraintKind {
     Null,
     NotNull,
-    Default { expr: Expr, span: Span },
+    Default {
+        expr: Expr,
+        span: Span,
+    },
     PrimaryKey,
-    Unique { nulls_not_distinct: bool },
-    Check { expr: Expr, span: Span },
+    Unique {
+        nulls_not_distinct: bool,
+    },
+    Check {
+        expr: Expr,
+        span: Span,
+    },
+    /// GENERATED AS IDENTITY.
+    Identity {
+        always: bool,
+        options: Vec<SequenceOption>,
+    },
     Unsupported(&'static str),
 }
 
@@ -327,10 +398,34 @@ pub(crate) enum AlterAction {
     AddColumn { column: ColumnDef, if_not_exists: bool },
     DropColumn { name: Ident, if_exists: bool, cascade: bool },
     Rename(Ident),
-    RenameColumn { from: Ident, to: Ident },
-    SetNotNull { column: Ident, not_null: bool },
-    SetDefault { column: Ident, default: Option<(Expr, Span)> },
+    RenameColumn {
+        from: Ident,
+        to: Ident,
+    },
+    SetNotNull {
+        column: Ident,
+        not_null: bool,
+    },
+    SetDefault {
+        column: Ident,
+        default: Option<(Expr, Span)>,
+    },
     SetOptions(Vec<StorageOption>),
+    AddIdentity {
+        column: Ident,
+        always: bool,
+        options: Vec<SequenceOption>,
+    },
+    /// SET GENERATED, SET options, RESTART of an identity column.
+    SetIdentity {
+        column: Ident,
+        always: Option<bool>,
+        options: Vec<SequenceOption>,
+    },
+    DropIdentity {
+        column: Ident,
+        if_exists: bool,
+    },
     Unsupported(String),
 }
 

@@ -86,7 +86,7 @@ impl Binder<'_> {
                         self.unsupported(format!("ALTER TABLE ADD COLUMN with {what}"), constraint.loc)
                     );
                 }
-                AlterTableAction::AddColumn(self.new_column(column)?)
+                AlterTableAction::AddColumn(self.new_column(column, &table.name)?)
             }
             AlterAction::DropColumn { name, if_exists, cascade: _ } => {
                 if *if_exists && table.column(&name.name).is_none() {
@@ -123,6 +123,13 @@ impl Binder<'_> {
             }
             AlterAction::SetNotNull { column, not_null } => {
                 let column = position(self, column)?;
+                if !not_null && table.columns[column].identity.is_some() {
+                    let message = format!(
+                        "column \"{}\" of relation \"{}\" is an identity column",
+                        table.columns[column].name, table.name
+                    );
+                    return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+                }
                 let in_key = table
                     .primary_key
                     .as_ref()
@@ -133,6 +140,41 @@ impl Binder<'_> {
                 }
                 AlterTableAction::SetNotNull { column, not_null: *not_null }
             }
+            AlterAction::AddIdentity { column, always, options } => {
+                let column = position(self, column)?;
+                let def = &table.columns[column];
+                let sequence = self.identity_sequence(def.ty, *always, options)?;
+                let what =
+                    |text: &str| format!("column \"{}\" of relation \"{}\" {text}", def.name, table.name);
+                if !def.not_null {
+                    let message = what("must be declared NOT NULL before identity can be added");
+                    return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
+                }
+                if def.identity.is_some() || def.default.is_some() {
+                    let has =
+                        if def.default.is_some() { "has a default value" } else { "is an identity column" };
+                    let message = what(&format!("already {has}"));
+                    return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
+                }
+                AlterTableAction::AddIdentity { column, sequence }
+            }
+            AlterAction::SetIdentity { column, always, options } => {
+                let column = position(self, column)?;
+                self.need_identity(table, column)?;
+                let (options, _) = self.sequence_options(options, true)?;
+                AlterTableAction::SetIdentity { column, always: *always, options }
+            }
+            AlterAction::DropIdentity { column, if_exists } => {
+                let column = position(self, column)?;
+                match self.need_identity(table, column) {
+                    Ok(()) => AlterTableAction::DropIdentity { column },
+                    Err(error) if *if_exists => {
+                        notices.push(format!("{}, skipping", error.fields().message));
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
             AlterAction::SetDefault { column, default } => {
                 let column = position(self, column)?;
                 let def = &table.columns[column];
@@ -140,13 +182,34 @@ impl Binder<'_> {
                     None => None,
                     Some((expr, span)) => {
                         self.default_value(expr, def.ty, &def.name)?;
-                        Some(self.span_text(span)).filter(|text| !text.eq_ignore_ascii_case("null"))
+                        self.default_text(span)
                     }
                 };
+                if table.columns[column].identity.is_some() {
+                    let message = format!(
+                        "column \"{}\" of relation \"{}\" is an identity column",
+                        table.columns[column].name, table.name
+                    );
+                    let error = SqlError::new(SqlState::SYNTAX_ERROR, message);
+                    return Err(match default {
+                        Some(_) => error,
+                        None => error.hint("Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead."),
+                    });
+                }
                 AlterTableAction::SetDefault { column, default }
             }
         });
         Ok(())
+    }
+
+    fn need_identity(&self, table: &TableDef, column: usize) -> SqlResult<()> {
+        let def = &table.columns[column];
+        if def.identity.is_some() {
+            return Ok(());
+        }
+        let message =
+            format!("column \"{}\" of relation \"{}\" is not an identity column", def.name, table.name);
+        Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))
     }
 
     fn add_to_table(

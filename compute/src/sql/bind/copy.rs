@@ -5,7 +5,7 @@ use super::aggregate::Clause;
 use super::scope::Scope;
 use crate::catalog::TableDef;
 use crate::sql::ast::{self, CopyOption, CopyPlace, CopySource, CopyValue, Ident};
-use crate::sql::bound::{Copy, CopyFormat, CopyHeader, CopyWhat, Expr, OutputColumn, Query, Rel, TableScan};
+use crate::sql::bound::{Copy, CopyFormat, CopyHeader, CopyWhat, OutputColumn, Query, Rel, TableScan};
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Oid, SqlState};
 
@@ -90,10 +90,9 @@ impl Binder<'_> {
         }
         let mut defaults = Vec::new();
         for (position, column) in table.visible_columns() {
-            if let (false, Some(text)) = (columns.contains(&position), &column.default) {
-                let mut expr = super::bind_default(text, column.ty, &column.name, self.ctx)?;
-                super::walk::deep(&mut expr, &mut |expr: &mut Expr| expr.position = None);
-                defaults.push((position, expr));
+            let has_default = column.default.is_some() || column.identity.is_some();
+            if !columns.contains(&position) && has_default {
+                defaults.push((position, self.column_default(table, position)?));
             }
         }
         let (item, cols) = self.table_item(table, &table.name);

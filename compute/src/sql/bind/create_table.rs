@@ -4,10 +4,11 @@ use super::Binder;
 use super::scope::{Item, Scope, ScopeCol, ScopeTable};
 use super::types::type_name;
 use crate::catalog::{builtin, made_up_name};
+use crate::sequence::{SequenceOptions, new_rules};
 use crate::sql::ast::{
     self, ColumnDef, ConstraintKind, CreateTableAs, Loc, ObjectName, Span, StorageOption, TableConstraint,
 };
-use crate::sql::bound::{CreateTable, Ddl, Expr, NewColumn, NewUnique};
+use crate::sql::bound::{CreateTable, Ddl, Expr, NewColumn, NewSequence, NewUnique};
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Oid, PgType, SqlState, oids};
 
@@ -26,7 +27,7 @@ const STORAGE_PARAMETERS: &[&str] = &[
 
 impl Binder<'_> {
     /// Where a new table goes, and whether its name is taken there.
-    fn new_relation(&self, name: &ObjectName) -> SqlResult<(Oid, bool)> {
+    pub(super) fn new_relation(&self, name: &ObjectName) -> SqlResult<(Oid, bool)> {
         self.check_database(name)?;
         let (schema, schema_name) = match name.schema() {
             Some(schema) => {
@@ -74,7 +75,7 @@ impl Binder<'_> {
                 let message = format!("column \"{}\" specified more than once", column.name.name);
                 return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
             }
-            table.columns.push(self.new_column(column)?);
+            table.columns.push(self.new_column(column, name)?);
         }
         for (index, column) in create.columns.iter().enumerate() {
             for constraint in &column.constraints {
@@ -141,7 +142,10 @@ impl Binder<'_> {
         loc: Loc,
     ) -> SqlResult<()> {
         match kind {
-            ConstraintKind::Null | ConstraintKind::NotNull | ConstraintKind::Default { .. } => Ok(()),
+            ConstraintKind::Null
+            | ConstraintKind::NotNull
+            | ConstraintKind::Default { .. }
+            | ConstraintKind::Identity { .. } => Ok(()),
             ConstraintKind::Unsupported(what) => Err(self.unsupported(what, loc)),
             ConstraintKind::PrimaryKey => {
                 if table.primary_key.is_some() {
@@ -200,19 +204,22 @@ impl Binder<'_> {
         checks.iter().try_for_each(|check| self.check_condition(check, &scope).map(drop))
     }
 
-    pub(super) fn new_column(&mut self, column: &ColumnDef) -> SqlResult<NewColumn> {
+    pub(super) fn new_column(&mut self, column: &ColumnDef, table: &str) -> SqlResult<NewColumn> {
         if let Some(collation) = &column.collation {
             self.check_collation(collation, collation.loc)?;
         }
-        if let [name] = column.ty.names.as_slice()
-            && matches!(
-                name.as_str(),
-                "serial" | "serial4" | "bigserial" | "serial8" | "smallserial" | "serial2"
-            )
-        {
-            return Err(self.unsupported(format!("type {name} (sequences)"), column.ty.loc));
-        }
-        let ty = self.resolve_value_type(&column.ty, Some(&column.name.name))?;
+        let serial = serial_type(&column.ty);
+        let ty = match serial {
+            Some(_) if column.ty.array => {
+                return Err(self.error(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    "array of serial is not implemented",
+                    column.ty.loc,
+                ));
+            }
+            Some(ty) => ty,
+            None => self.resolve_value_type(&column.ty, Some(&column.name.name))?,
+        };
         if !storable(ty.oid) {
             return Err(self.unsupported(format!("a column of type {}", type_name(ty.oid)), column.ty.loc));
         }
@@ -221,30 +228,77 @@ impl Binder<'_> {
             let message = format!("column name \"{name}\" conflicts with a system column name");
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
         }
-        let mut out = NewColumn { name, ty, not_null: false, default: None };
+        let mut out = NewColumn { name, ty, not_null: false, default: None, sequence: None };
+        if serial.is_some() {
+            out.not_null = true;
+            let options = SequenceOptions { ty: Some(ty.oid), ..SequenceOptions::default() };
+            out.sequence = Some(NewSequence { identity: None, name: None, options });
+        }
         let mut nullable = false;
         for constraint in &column.constraints {
             match &constraint.kind {
                 ConstraintKind::NotNull => out.not_null = true,
                 ConstraintKind::Null => nullable = true,
                 ConstraintKind::Default { expr, span } => {
-                    if out.default.is_some() {
-                        let message =
-                            format!("multiple default values specified for column \"{}\"", out.name);
-                        return Err(self.error(SqlState::SYNTAX_ERROR, message, constraint.loc));
+                    if out.sequence.as_ref().is_some_and(|sequence| sequence.identity.is_some()) {
+                        return Err(self.default_and_identity(&out.name, table, constraint.loc));
+                    }
+                    if out.default.is_some() || out.sequence.is_some() {
+                        let message = format!(
+                            "multiple default values specified for column \"{}\" of table \"{table}\"",
+                            out.name
+                        );
+                        return Err(match out.sequence {
+                            // The default of a serial column stands nowhere.
+                            Some(_) => SqlError::new(SqlState::SYNTAX_ERROR, message),
+                            None => self.error(SqlState::SYNTAX_ERROR, message, constraint.loc),
+                        });
                     }
                     self.default_value(expr, ty, &out.name)?;
-                    let text = self.span_text(span);
-                    out.default = (!text.eq_ignore_ascii_case("null")).then_some(text);
+                    out.default = self.default_text(span);
+                }
+                ConstraintKind::Identity { always, options } => {
+                    if out.default.is_some() || serial.is_some() {
+                        return Err(self.default_and_identity(&out.name, table, constraint.loc));
+                    }
+                    if out.sequence.is_some() {
+                        let message = format!("multiple identity specifications for column \"{}\"", out.name);
+                        return Err(self.error(SqlState::SYNTAX_ERROR, message, constraint.loc));
+                    }
+                    out.sequence = Some(self.identity_sequence(ty, *always, options)?);
+                    out.not_null = true;
                 }
                 _ => {}
             }
         }
         if nullable && out.not_null {
-            let message = format!("conflicting NULL/NOT NULL declarations for column \"{}\"", out.name);
+            let message = format!(
+                "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{table}\"",
+                out.name
+            );
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
         }
         Ok(out)
+    }
+
+    fn default_and_identity(&self, column: &str, table: &str, loc: Loc) -> SqlError {
+        let message =
+            format!("both default and identity specified for column \"{column}\" of table \"{table}\"");
+        self.error(SqlState::SYNTAX_ERROR, message, loc)
+    }
+
+    /// The sequence behind GENERATED AS IDENTITY.
+    pub(super) fn identity_sequence(
+        &mut self,
+        ty: PgType,
+        always: bool,
+        options: &[ast::SequenceOption],
+    ) -> SqlResult<NewSequence> {
+        let (options, name) = self.sequence_options(options, true)?;
+        let options = SequenceOptions { ty: Some(ty.oid), ..options };
+        // Its mistakes are the statement's, whoever creates it.
+        new_rules(&options, true)?;
+        Ok(NewSequence { identity: Some(always), name, options })
     }
 
     pub(super) fn need_key_type(&self, ty: PgType) -> SqlResult<()> {
@@ -300,7 +354,7 @@ impl Binder<'_> {
             if !storable(ty.oid) {
                 return Err(SqlError::not_supported(format!("a column of type {}", type_name(ty.oid))));
             }
-            columns.push(NewColumn { name, ty, not_null: false, default: None });
+            columns.push(NewColumn { name, ty, not_null: false, default: None, sequence: None });
         }
         let table = CreateTable {
             schema,
@@ -396,6 +450,17 @@ fn only_column(expr: &ast::Expr) -> Option<String> {
     visit(expr, &mut names);
     let first = *names.first()?;
     names.iter().all(|name| *name == first).then(|| first.to_owned())
+}
+
+/// The integer type that a serial type stands for.
+fn serial_type(ty: &ast::TypeName) -> Option<PgType> {
+    let [name] = ty.names.as_slice() else { return None };
+    match name.as_str() {
+        "serial" | "serial4" => Some(PgType::INT4),
+        "bigserial" | "serial8" => Some(PgType::INT8),
+        "smallserial" | "serial2" => Some(PgType::INT2),
+        _ => None,
+    }
 }
 
 /// Types whose values rows can hold.

@@ -45,6 +45,15 @@ impl Binder<'_> {
                 let name = self.index_name(name)?;
                 Ok(Ddl::Reindex { name, table: *table, concurrently: *concurrently })
             }
+            Statement::CreateSequence { name, if_not_exists, options } => {
+                self.create_sequence(name, *if_not_exists, options)
+            }
+            Statement::AlterSequence { name, if_exists, action } => {
+                self.alter_sequence(name, *if_exists, action)
+            }
+            Statement::DropSequence { names, if_exists, cascade } => {
+                self.drop_sequence(names, *if_exists, *cascade)
+            }
             Statement::CreateRole { name, options } => Ok(Ddl::CreateRole(self.role_options(name, options)?)),
             Statement::AlterRole { name, options } => Ok(Ddl::AlterRole(self.role_options(name, options)?)),
             Statement::DropRole { names, if_exists } => {
@@ -111,6 +120,10 @@ impl Binder<'_> {
             TableKind::Virtual => {
                 Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a table", name.name())))
             }
+            TableKind::Sequence => {
+                let message = format!("\"{}\" is not a table", name.name());
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
+            }
         }
     }
 
@@ -150,7 +163,11 @@ impl Binder<'_> {
         for name in names {
             match self.lookup_table_if_exists(name)? {
                 Some(table) => {
-                    let table = self.own_table(name, table)?;
+                    let is_sequence = table.kind == TableKind::Sequence;
+                    let table = self.own_table(name, table).map_err(|error| match is_sequence {
+                        true => error.hint("Use DROP SEQUENCE to remove a sequence."),
+                        false => error,
+                    })?;
                     if !tables.iter().any(|known| known.oid == table.oid) {
                         tables.push(table);
                     }

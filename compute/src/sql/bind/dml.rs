@@ -25,6 +25,10 @@ impl Binder<'_> {
                 let message = format!("permission denied: \"{}\" is a system catalog", table.name);
                 Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message))
             }
+            TableKind::Sequence => {
+                let message = format!("cannot change sequence \"{}\"", table.name);
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
+            }
             TableKind::Virtual => {
                 let message = format!("cannot change relation \"{}\": it is a view", table.name);
                 Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
@@ -33,8 +37,12 @@ impl Binder<'_> {
     }
 
     /// The default of a column that is not given: its DEFAULT, or null.
-    fn column_default(&mut self, table: &TableDef, position: usize) -> SqlResult<Expr> {
+    pub(super) fn column_default(&mut self, table: &TableDef, position: usize) -> SqlResult<Expr> {
         let column = &table.columns[position];
+        if let Some(identity) = column.identity {
+            let next = super::sequence::next_value(identity.sequence);
+            return self.assign(next, table, position);
+        }
         match &column.default {
             Some(text) => super::bind_default(text, column.ty, &column.name, self.ctx).map(|mut expr| {
                 super::walk::deep(&mut expr, &mut |expr| expr.position = None);
@@ -114,9 +122,6 @@ impl Binder<'_> {
     pub(super) fn insert(&mut self, insert: &ast::Insert) -> SqlResult<Insert> {
         let (scope, ctes) = self.statement_with(insert.with.as_ref())?;
         let table = self.writable_table(&insert.table)?;
-        if insert.overriding.is_some() {
-            return Err(self.unsupported("OVERRIDING", insert.overriding.unwrap_or(0)));
-        }
         let targets = self.insert_targets(&table, &insert.columns)?;
         let given = !insert.columns.is_empty();
         let mut source = match insert.source.as_deref() {
@@ -212,7 +217,7 @@ impl Binder<'_> {
             }
             let mut values: Vec<Option<Expr>> = vec![None; table.columns.len()];
             for (ast, position) in row.iter().zip(targets) {
-                if ast.kind == Ast::Default {
+                if ast.kind == Ast::Default || is_replaced(table, *position, insert)? {
                     continue;
                 }
                 let clause = Clause::Values;
@@ -268,6 +273,8 @@ impl Binder<'_> {
         let mut exprs = Vec::with_capacity(cols.len());
         for (col, position) in cols.iter().zip(&positions) {
             let index = targets.iter().position(|target| target == position);
+            let given = index.is_some_and(|index| index < source.output.len());
+            let index = if given && is_replaced(table, *position, insert)? { None } else { index };
             let expr = match index.and_then(|index| source.output.get(index)) {
                 Some(column) => {
                     let at = super::setop::output_position(&source.rel, column.id);
@@ -398,6 +405,10 @@ impl Binder<'_> {
                 let position = self.target_column(table, column)?;
                 let expr = if value.kind == Ast::Default {
                     self.column_default(table, position)?
+                } else if table.columns[position].identity.is_some_and(|identity| identity.always) {
+                    let name = &table.columns[position].name;
+                    let message = format!("column \"{name}\" can only be updated to DEFAULT");
+                    return Err(generated_always(message, name));
                 } else {
                     let expr = self.expr(value, scope)?;
                     self.assign(expr, table, position)?
@@ -482,6 +493,26 @@ impl Binder<'_> {
         }
         Ok((Some(rel), items))
     }
+}
+
+/// Whether a value that is given for a column gives way to the column's own, by OVERRIDING; 428C9 when it may
+/// not be given at all.
+fn is_replaced(table: &TableDef, position: usize, insert: &ast::Insert) -> SqlResult<bool> {
+    let column = &table.columns[position];
+    match (column.identity, insert.overriding) {
+        (None, _) | (_, Some(ast::Overriding::System)) => Ok(false),
+        (Some(_), Some(ast::Overriding::User)) => Ok(true),
+        (Some(identity), None) if !identity.always => Ok(false),
+        (Some(_), None) => {
+            let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
+            Err(generated_always(message, &column.name).hint("Use OVERRIDING SYSTEM VALUE to override."))
+        }
+    }
+}
+
+fn generated_always(message: String, column: &str) -> SqlError {
+    SqlError::new(SqlState::GENERATED_ALWAYS, message)
+        .detail(format!("Column \"{column}\" is an identity column defined as GENERATED ALWAYS."))
 }
 
 fn outputs(cols: &[ColDef]) -> Vec<OutputColumn> {

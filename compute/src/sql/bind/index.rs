@@ -22,10 +22,11 @@ impl Binder<'_> {
                 let message = format!("permission denied: \"{}\" is a system catalog", table.name);
                 return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message));
             }
-            TableKind::Virtual => {
+            TableKind::Virtual | TableKind::Sequence => {
                 let message = format!("cannot create index on relation \"{}\"", table.name);
+                let kind = if table.kind == TableKind::Virtual { "views" } else { "sequences" };
                 return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
-                    .detail("This operation is not supported for views."));
+                    .detail(format!("This operation is not supported for {kind}.")));
             }
         }
         if let Some(method) = create.method.as_ref().filter(|method| method.name != "btree") {

@@ -27,6 +27,7 @@ mod resolve;
 mod role;
 mod scope;
 mod select;
+mod sequence;
 mod setop;
 mod sort;
 mod subquery;
@@ -203,7 +204,9 @@ impl<'a> Binder<'a> {
     fn statement(&mut self, statement: &Statement) -> SqlResult<BoundStatement> {
         let scope = Scope::empty();
         Ok(match statement {
-            Statement::Query(query) => BoundStatement::Query(self.top_query(query, &scope)?),
+            Statement::Query(query) | Statement::QueryAsOf(query, _) => {
+                BoundStatement::Query(self.top_query(query, &scope)?)
+            }
             Statement::Insert(insert) => BoundStatement::Insert(self.insert(insert)?),
             Statement::Update(update) => BoundStatement::Update(self.update(update)?),
             Statement::Delete(delete) => BoundStatement::Delete(self.delete(delete)?),
@@ -220,6 +223,9 @@ impl<'a> Binder<'a> {
             | Statement::DropIndex { .. }
             | Statement::RenameIndex { .. }
             | Statement::Reindex { .. }
+            | Statement::CreateSequence { .. }
+            | Statement::AlterSequence { .. }
+            | Statement::DropSequence { .. }
             | Statement::CreateRole { .. }
             | Statement::AlterRole { .. }
             | Statement::DropRole { .. }

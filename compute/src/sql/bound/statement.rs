@@ -1,7 +1,8 @@
 //! Bound statements.
 
 use super::{ColDef, ColId, Expr, OutputColumn, Query, Rel};
-use crate::catalog::{IndexKey, TableDef};
+use crate::catalog::{IndexKey, SequenceDef, TableDef};
+use crate::sequence::SequenceOptions;
 use shardforge_types::{Oid, PgType};
 use std::sync::Arc;
 
@@ -298,6 +299,31 @@ pub enum Ddl {
         /// CONCURRENTLY, which no transaction block may hold.
         concurrently: bool,
     },
+    /// CREATE SEQUENCE.
+    CreateSequence(CreateSequence),
+    /// ALTER SEQUENCE.
+    AlterSequence {
+        /// The sequence.
+        sequence: Arc<SequenceDef>,
+        /// What changes.
+        options: SequenceOptions,
+    },
+    /// ALTER SEQUENCE RENAME TO.
+    RenameSequence {
+        /// The sequence.
+        sequence: Arc<SequenceDef>,
+        /// The new name.
+        name: String,
+    },
+    /// DROP SEQUENCE.
+    DropSequence {
+        /// The sequences found.
+        sequences: Vec<Arc<SequenceDef>>,
+        /// Names that IF EXISTS passed over, for the notice.
+        missing: Vec<String>,
+        /// CASCADE.
+        cascade: bool,
+    },
     /// CREATE ROLE, CREATE USER.
     CreateRole(RoleOptions),
     /// ALTER ROLE, ALTER USER.
@@ -396,6 +422,28 @@ pub struct CreateIndex {
     pub notices: Vec<String>,
 }
 
+/// CREATE SEQUENCE.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateSequence {
+    /// OID of the schema.
+    pub schema: Oid,
+    /// The name.
+    pub name: String,
+    /// What it is to be like.
+    pub options: SequenceOptions,
+}
+
+/// The sequence of a column to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSequence {
+    /// GENERATED AS IDENTITY, ALWAYS or not; `None` is serial, which is a DEFAULT.
+    pub identity: Option<bool>,
+    /// Its schema and name; made up when none is given.
+    pub name: Option<(Oid, String)>,
+    /// What it is to be like.
+    pub options: SequenceOptions,
+}
+
 /// A column to be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewColumn {
@@ -407,6 +455,8 @@ pub struct NewColumn {
     pub not_null: bool,
     /// DEFAULT, as source text that binds to the column's type.
     pub default: Option<String>,
+    /// serial, or GENERATED AS IDENTITY.
+    pub sequence: Option<NewSequence>,
 }
 
 /// One action of ALTER TABLE.
@@ -460,6 +510,27 @@ pub enum AlterTableAction {
         column: usize,
         /// SET.
         not_null: bool,
+    },
+    /// ADD GENERATED AS IDENTITY.
+    AddIdentity {
+        /// Its position.
+        column: usize,
+        /// Its sequence.
+        sequence: NewSequence,
+    },
+    /// SET GENERATED, and options of the identity's sequence.
+    SetIdentity {
+        /// Its position.
+        column: usize,
+        /// ALWAYS or BY DEFAULT.
+        always: Option<bool>,
+        /// What changes of the sequence.
+        options: SequenceOptions,
+    },
+    /// DROP IDENTITY.
+    DropIdentity {
+        /// Its position.
+        column: usize,
     },
     /// SET or DROP DEFAULT.
     SetDefault {

@@ -37,7 +37,6 @@ const KINDS: &[&[&str]] = &[
     &["role"],
     &["routine"],
     &["rule"],
-    &["sequence"],
     &["server"],
     &["statistics"],
     &["subscription"],
@@ -88,6 +87,12 @@ impl Parser<'_> {
     pub(super) fn create(&mut self) -> SqlResult<Statement> {
         self.expect_kw("create")?;
         let persistence = match self.word() {
+            "temporary" | "temp" if self.is_kw_at(1, "sequence") => {
+                return Ok(self.unsupported("CREATE TEMPORARY SEQUENCE"));
+            }
+            "unlogged" if self.is_kw_at(1, "sequence") => {
+                return Ok(self.unsupported("CREATE UNLOGGED SEQUENCE"));
+            }
             "temporary" | "temp" => Some("TEMPORARY TABLE"),
             "unlogged" => Some("UNLOGGED TABLE"),
             "local" | "global" if self.is_kw_at(1, "temporary") || self.is_kw_at(1, "temp") => {
@@ -102,6 +107,7 @@ impl Parser<'_> {
         match self.word() {
             "table" => self.create_table(persistence.map(|what| format!("CREATE {what}"))),
             "schema" => self.create_schema(),
+            "sequence" => self.create_sequence(),
             "database" => self.create_database(),
             "index" => self.create_index(false),
             "unique" if self.is_kw_at(1, "index") => {
@@ -331,10 +337,7 @@ impl Parser<'_> {
                 }
                 self.expect_kw("as")?;
                 if self.accept_kw("identity") {
-                    if self.is_char(b'(') {
-                        self.skip_parentheses()?;
-                    }
-                    ConstraintKind::Unsupported("GENERATED AS IDENTITY")
+                    ConstraintKind::Identity { always, options: self.identity_options()? }
                 } else {
                     self.skip_parentheses()?;
                     self.expect_kw("stored")?;
@@ -475,6 +478,12 @@ impl Parser<'_> {
                 let names = self.comma_list(Self::object_name)?;
                 Ok(Statement::DropTable { names, if_exists, cascade: self.drop_behavior() })
             }
+            "sequence" => {
+                self.advance();
+                let if_exists = self.if_exists()?;
+                let names = self.comma_list(Self::object_name)?;
+                Ok(Statement::DropSequence { names, if_exists, cascade: self.drop_behavior() })
+            }
             "schema" => {
                 self.advance();
                 let if_exists = self.if_exists()?;
@@ -517,6 +526,9 @@ impl Parser<'_> {
         }
         if self.is_kw("index") {
             return self.alter_index();
+        }
+        if self.is_kw("sequence") {
+            return self.alter_sequence();
         }
         if !self.is_kw("table") {
             return self.unsupported_kind("ALTER");
@@ -591,6 +603,9 @@ impl Parser<'_> {
                 if self.accept_kws(&["set", "default"]) {
                     let default = Some(self.spanned(Self::expr)?);
                     return Ok(AlterAction::SetDefault { column, default });
+                }
+                if let Some(action) = self.alter_identity(column)? {
+                    return Ok(action);
                 }
                 Ok(self.unsupported_action(if self.is_kw("type") || self.is_kw_at(1, "data") {
                     "ALTER TABLE ALTER COLUMN TYPE"

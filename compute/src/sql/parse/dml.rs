@@ -5,7 +5,7 @@ use super::expr::leaf;
 use crate::SqlResult;
 use crate::sql::ast::{
     Alias, Assignment, ConflictTarget, Copy, CopyOption, CopyPlace, CopySource, CopyValue, Delete, ExprKind,
-    Ident, Insert, InsertColumn, OnConflict, Statement, Target, Update, With,
+    Ident, Insert, InsertColumn, OnConflict, Overriding, Statement, Target, Update, With,
 };
 use crate::sql::lex::TokenKind;
 
@@ -48,11 +48,12 @@ impl Parser<'_> {
         }
         let mut overriding = None;
         if self.is_kw("overriding") {
-            overriding = Some(self.loc());
             self.advance();
-            if !(self.accept_kw("user") || self.accept_kw("system")) {
-                return Err(self.unexpected());
+            let user = self.accept_kw("user");
+            if !user {
+                self.expect_kw("system")?;
             }
+            overriding = Some(if user { Overriding::User } else { Overriding::System });
             self.expect_kw("value")?;
         }
         let source = if columns.is_empty() && self.is_kw("default") {

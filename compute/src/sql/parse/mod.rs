@@ -12,6 +12,7 @@ mod index;
 mod primary;
 mod query;
 mod role;
+mod sequence;
 mod table;
 mod types;
 mod utility;
