@@ -303,6 +303,10 @@ pub trait WalService: Send + Sync {
     /// Where a branch stands.
     async fn branch_status(&self, branch: BranchRef) -> Result<BranchStatus>;
 
+    /// The last commit at or before a moment, microseconds since 1970; no later commit gets a time up to it
+    /// (H2). `Invalid` for a moment in the future, `NotFound` for one before the branch's history.
+    async fn lsn_at(&self, branch: BranchRef, time_micros: i64) -> Result<Lsn>;
+
     /// How this member fares.
     async fn group_status(&self) -> Result<GroupStatus>;
 }

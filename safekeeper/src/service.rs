@@ -119,6 +119,16 @@ impl WalService for Safekeeper {
         })
     }
 
+    async fn lsn_at(&self, branch: BranchRef, time_micros: i64) -> Result<Lsn> {
+        let lsn = self.ask(|done| Request::LsnAt { branch, time_micros, done }).await?;
+        // A round begun after the answer shows that no other leader had commits that it does not know of.
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.read_index.confirm(Box::new(move |confirmed| drop(sender.send(confirmed))));
+        let confirmed = receiver.await;
+        confirmed.map_err(|e| Error::internal("a request was left without an answer").with_source(e))??;
+        Ok(lsn)
+    }
+
     async fn group_status(&self) -> Result<GroupStatus> {
         let (status, log) = (self.member.status(), self.log.stats());
         Ok(GroupStatus {

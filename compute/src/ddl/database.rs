@@ -5,10 +5,11 @@ use super::{DdlContext, DdlOutcome, forbid_in_block, mark_shared_changed};
 use crate::catalog::bootstrap::{TEMPLATE1, write_database};
 use crate::catalog::stored::{
     ColumnRow, ConstraintRow, DatabaseNameRow, DatabaseRow, DescriptionRow, IndexRow, NamespaceNameRow,
-    NamespaceRow, RelationNameRow, RelationRow, Stored, TypeNameRow, TypeRow, VersionRow, prefix_range,
+    NamespaceRow, PositionRow, RelationNameRow, RelationRow, SequenceRow, Stored, TypeNameRow, TypeRow,
+    VersionRow, prefix_range,
 };
 use crate::catalog::{access, roles};
-use crate::txn::Txn;
+use crate::txn::{Checked, Txn};
 use crate::{SqlError, SqlResult};
 use shardforge_common::mutation::Aspects;
 use shardforge_types::{Oid, SqlState};
@@ -98,6 +99,10 @@ pub(super) async fn drop(
     access::delete_all::<IndexRow>(txn, &database).await?;
     access::delete_all::<TypeRow>(txn, &database).await?;
     access::delete_all::<TypeNameRow>(txn, &database).await?;
+    access::delete_all::<SequenceRow>(txn, &database).await?;
+    // Whoever reserves numbers meanwhile reserves them in vain.
+    let (start, end) = prefix_range::<PositionRow>(&database);
+    access::complete(txn, |txn| txn.delete_range(start.clone(), end.clone(), Checked::No)).await?;
     access::delete_all::<DescriptionRow>(txn, &database).await?;
     access::delete_all::<DescriptionRow>(
         txn,

@@ -2,6 +2,7 @@
 
 use super::CatalogAccess;
 use crate::SqlResult;
+use shardforge_common::Lsn;
 use shardforge_common::clock::Clock;
 use shardforge_common::random::Random;
 use shardforge_types::{Datum, Oid, PgType, Settings};
@@ -23,6 +24,11 @@ pub struct EvalContext {
     pub access: Option<Arc<dyn SessionAccess>>,
     /// The session's sequences.
     pub sequences: Option<Arc<dyn SequenceAccess>>,
+    /// The LSN that the statement reads at.
+    pub snapshot: Option<Lsn>,
+    /// The session's last commit that wrote something, before the statement: its LSN, and its time in
+    /// microseconds since 2000-01-01 UTC.
+    pub last_commit: Option<(Lsn, i64)>,
 }
 
 /// What a session is to the functions of its statements.
@@ -92,6 +98,8 @@ impl EvalContext {
             catalog: None,
             access: None,
             sequences: None,
+            snapshot: None,
+            last_commit: None,
         }
     }
 

@@ -37,6 +37,7 @@ mod datetime;
 mod datetime_format;
 mod float;
 mod format;
+mod history;
 mod int;
 mod math;
 mod number_format;

@@ -25,6 +25,7 @@ const FAMILIES: &[&[ScalarFunction]] = &[
     super::format::FUNCTIONS,
     super::session::FUNCTIONS,
     super::sequence::FUNCTIONS,
+    super::history::FUNCTIONS,
     super::catalog_info::FUNCTIONS,
     super::privileges::FUNCTIONS,
 ];

@@ -93,9 +93,11 @@ impl World {
     async fn compute(&self, name: &str) -> Compute {
         let spill_dir = self.spill.path().join(name);
         let config = BranchConfig { recent_bytes: 64 << 10, spill_dir, ..BranchConfig::default() };
-        let branch = Branch::open(self.id, config, self.wal.clone(), self.pages.clone(), Arc::new(RealDisk));
+        let clock = Arc::new(ManualClock::new(0));
+        let (wal, pages) = (self.wal.clone(), self.pages.clone());
+        let branch = Branch::open(self.id, config, wal, pages, Arc::new(RealDisk), clock.clone());
         let branch = branch.await.unwrap();
-        let blocks = Arc::new(SequenceBlocks::new(branch.clone(), Arc::new(ManualClock::new(0))));
+        let blocks = Arc::new(SequenceBlocks::new(branch.clone(), clock));
         Compute { branch, blocks }
     }
 }

@@ -21,6 +21,7 @@
 mod copy;
 mod execute;
 mod explain;
+mod history;
 mod prepared;
 mod rows;
 mod run;
@@ -39,6 +40,7 @@ use crate::pgwire::writer::{Severity, TransactionStatus, Writer};
 use crate::sequence::SessionSequences;
 use crate::txn::{Txn, TxnOptions};
 use crate::{SqlError, SqlResult, pgwire};
+use history::LastCommit;
 use parking_lot::Mutex;
 use prepared::{Portal, Prepared};
 use settings::SessionSettings;
@@ -70,6 +72,7 @@ pub struct Session {
     shutdown: watch::Receiver<bool>,
     settings: Arc<Mutex<SessionSettings>>,
     sequences: Arc<SessionSequences>,
+    last_commit: LastCommit,
     transaction: Option<Transaction>,
     /// How many have ended: a portal belongs to the one it was made in.
     transactions_ended: u64,
@@ -106,6 +109,7 @@ impl Session {
         txn.rollback();
         Ok(Session {
             sequences: Arc::new(SessionSequences::new(branch.sequences.clone(), database.oid)),
+            last_commit: LastCommit::default(),
             compute,
             branch,
             database: database.oid,
@@ -292,6 +296,8 @@ impl Session {
             catalog: Some(Arc::new(SessionCatalog::new(catalog.clone(), &path, &self.user))),
             access: Some(Arc::new(SettingsAccess(self.settings.clone()))),
             sequences: Some(self.sequences.clone()),
+            snapshot: self.transaction.as_ref().and_then(|transaction| transaction.snapshot),
+            last_commit: self.last_commit.get(),
         })
     }
 }

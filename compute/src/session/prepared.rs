@@ -125,6 +125,7 @@ impl Session {
         given: &[Option<PgType>],
     ) -> SqlResult<Arc<Plan>> {
         self.refuse_when_aborted(statement)?;
+        self.enter_as_of(statement).await?;
         let (catalog, session_catalog) = if statement.needs_no_snapshot() {
             (None, None)
         } else {
@@ -164,6 +165,7 @@ impl Session {
             None => true,
             Some(of) => {
                 self.refuse_when_aborted(statement)?;
+                self.enter_as_of(statement).await?;
                 Arc::ptr_eq(of, &self.statement_catalog().await?)
             }
         };

@@ -435,7 +435,9 @@ impl Session {
         let txn = guard.as_mut().ok_or_else(|| SqlError::internal("the transaction has ended"))?;
         txn.begin_statement().await?;
         let catalog = branch.catalogs.load(txn, database).await?;
+        let snapshot = txn.snapshot();
         drop(guard);
+        transaction.snapshot = Some(snapshot);
         transaction.catalog = Some(catalog.clone());
         Ok(catalog)
     }

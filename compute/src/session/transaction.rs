@@ -5,6 +5,7 @@ use crate::catalog::DatabaseCatalog;
 use crate::sql::bound::{IsolationLevel as SqlLevel, TransactionModes, TransactionStatement};
 use crate::txn::{IsolationLevel, Savepoint, Txn, TxnOptions};
 use crate::{SqlError, SqlResult};
+use shardforge_common::Lsn;
 use shardforge_types::SqlState;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -30,6 +31,10 @@ pub(super) struct Transaction {
     pub(super) read_only: bool,
     /// Its isolation level.
     pub(super) isolation: IsolationLevel,
+    /// The point of history that it reads, and whether one statement alone asked for it.
+    pub(super) as_of: Option<(Lsn, bool)>,
+    /// The LSN that the last statement read at.
+    pub(super) snapshot: Option<Lsn>,
     /// The catalog of the last statement.
     pub(super) catalog: Option<Arc<DatabaseCatalog>>,
     savepoints: Vec<(String, Savepoint)>,
@@ -110,6 +115,8 @@ impl Session {
             changed_schema: false,
             read_only,
             isolation,
+            as_of: None,
+            snapshot: None,
             catalog: None,
             savepoints: Vec::new(),
         });
@@ -148,6 +155,29 @@ impl Session {
                 self.transaction().block = true;
                 self.set_modes(*modes)?;
                 Ok("BEGIN")
+            }
+            TransactionStatement::BeginAsOf(modes, point) => {
+                if in_block {
+                    let message = "there is already a transaction in progress";
+                    return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+                }
+                let lsn = self.resolve_as_of(point).await?;
+                self.transaction().block = true;
+                self.set_modes(*modes)?;
+                self.read_as_of(lsn, false)?;
+                Ok("BEGIN")
+            }
+            TransactionStatement::SetAsOf(point) => {
+                if !in_block {
+                    self.warning(
+                        SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                        "SET TRANSACTION can only be used in transaction blocks",
+                    );
+                    return Ok("SET");
+                }
+                let lsn = self.resolve_as_of(point).await?;
+                self.read_as_of(lsn, false)?;
+                Ok("SET")
             }
             TransactionStatement::Commit { chain } => {
                 let modes = self.current_modes();
@@ -253,6 +283,14 @@ impl Session {
     fn set_modes(&mut self, modes: TransactionModes) -> SqlResult<()> {
         let branch = self.branch.branch.clone();
         let transaction = self.transaction();
+        if transaction.as_of.is_some() && modes.read_only == Some(false) {
+            let message = "a transaction that reads the past is read-only";
+            return Err(SqlError::new(SqlState::INVALID_TRANSACTION_STATE, message));
+        }
+        if transaction.as_of.is_some() {
+            // One snapshot, whatever the level.
+            return Ok(());
+        }
         if let Some(level) = modes.isolation {
             let level = IsolationLevel::from(level);
             if level != transaction.isolation {
@@ -302,7 +340,7 @@ impl Session {
                     Ok(txn) => txn
                         .commit()
                         .await
-                        .map(|_| ())
+                        .map(|committed| self.last_commit.note(&committed))
                         .map_err(|error| self.conflict_error(error, catalog.as_deref())),
                 }
             }

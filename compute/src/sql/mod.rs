@@ -108,6 +108,14 @@ impl ParsedStatement {
         )
     }
 
+    /// The point of history at which it reads, when it says one.
+    pub(crate) fn as_of(&self) -> Option<&bound::AsOf> {
+        match &*self.ast {
+            ast::Statement::QueryAsOf(_, point) => Some(point),
+            _ => None,
+        }
+    }
+
     /// Whether it can be bound and run without a snapshot of the data: transaction control, settings.
     pub fn needs_no_snapshot(&self) -> bool {
         matches!(
@@ -152,9 +160,4 @@ pub fn bind_check(
     ctx: &BindContext<'_>,
 ) -> SqlResult<(Expr, Vec<(ColDef, usize)>)> {
     bind::bind_check(text, table, ctx)
-}
-
-/// A name for what belongs to a column: `table_column_label`, cut to the length of a name.
-pub(crate) fn object_name(table: &str, column: &str, label: &str) -> String {
-    bind::object_name(table, column, label)
 }

@@ -190,6 +190,23 @@ impl Branch {
         }
     }
 
+    /// The last commit at or before a moment, microseconds since 1970, applied here.
+    pub async fn lsn_at(&self, time_micros: i64) -> Result<Lsn> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match self.wal.lsn_at(self.id, time_micros).await {
+                Err(error) if error.kind() == ErrorKind::Retry && waited <= LEADER_PATIENCE => {
+                    waited += backoff(waited).await;
+                }
+                Err(error) => return Err(error),
+                Ok(lsn) => {
+                    self.cache.wait_applied(lsn).await?;
+                    return Ok(lsn);
+                }
+            }
+        }
+    }
+
     /// Everything up to here has been applied.
     pub fn applied(&self) -> Lsn {
         self.cache.applied()

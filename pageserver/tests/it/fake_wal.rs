@@ -249,6 +249,10 @@ impl WalService for FakeWal {
         unreachable!("a pageserver does not ask")
     }
 
+    async fn lsn_at(&self, _: BranchRef, _: i64) -> Result<Lsn> {
+        Err(Error::invalid("a pageserver does not ask for a moment"))
+    }
+
     async fn group_status(&self) -> Result<GroupStatus> {
         unreachable!("a pageserver does not ask")
     }

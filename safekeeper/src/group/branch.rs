@@ -1,6 +1,6 @@
 //! One branch in its group.
 
-use super::{LeaseState, OutcomeTable, RecordAt};
+use super::{CommitTimes, LeaseState, OutcomeTable, RecordAt};
 use bytes::{BufMut, Bytes, BytesMut};
 use shardforge_common::{Error, Lsn, Result, TenantId, TxnId};
 use std::collections::{BTreeMap, VecDeque};
@@ -72,6 +72,8 @@ pub struct BranchState {
     pub committed: Lsn,
     /// Its time; the next one's is not below it (H2).
     pub time_micros: i64,
+    /// When its commits were.
+    pub times: CommitTimes,
     /// How recent transactions ended.
     pub outcomes: OutcomeTable,
     /// Open staged transactions.
@@ -89,10 +91,13 @@ pub struct BranchState {
 impl BranchState {
     /// A branch that comes to the group with this history.
     pub fn new(open: &OpenBody) -> Self {
+        let mut times = CommitTimes::default();
+        times.note(open.lsn, open.time_micros);
         Self {
             tenant: open.tenant,
             committed: open.lsn,
             time_micros: open.time_micros,
+            times,
             outcomes: OutcomeTable::new(open.lsn),
             staged: BTreeMap::new(),
             large: BTreeMap::new(),

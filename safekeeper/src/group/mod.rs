@@ -27,6 +27,7 @@ mod lease;
 mod outcomes;
 mod snapshot_format;
 mod state;
+mod times;
 
 pub use batch::{Batch, RecordAt};
 pub use branch::{BranchState, OpenBody, StagedTransaction};
@@ -34,6 +35,7 @@ pub use lease::{LeaseBody, LeaseState, Process};
 pub use outcomes::{Outcome, OutcomeTable};
 pub use snapshot_format::{decode_state, encode_state};
 pub use state::{Applied, Effect, GroupState};
+pub use times::CommitTimes;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! state       = applied index (8)  applied term (8)  branch count (4)  branch*
-//!               refused count (4)  [ log index (8) ]*  leases
+//!               refused count (4)  [ log index (8) ]*  leases  times*
 //! branch      = branch id (16)  tenant (16)  committed LSN (8)  time (8)
 //!               outcome floor (8)  outcome count (4)  outcome*
 //!               staged count (4)  staged*   large count (4)  large*   position count (4)  position*
@@ -11,15 +11,18 @@
 //! staged      = transaction (16)  places
 //! large       = LSN (8)  places
 //! leases      = count (4)  [ branch id (16)  body of a lease record (56) ]*
-//!               or nothing at all, when there are none
+//!               or, before there were times, nothing at all when there are none
 //! places      = count (4)  [ log index (8)  number in the entry (4) ]*
 //! position    = LSN (8)  log index (8)
+//! times       = of each branch, in the same order, its commit times (see CommitTimes::encode); a snapshot
+//!               without them is of version 1, and knows the time of the last commit alone
 //! ```
 //!
 //! All integers are little endian. The file around it carries version and checksum.
 
 use super::{
-    BranchState, GroupState, LeaseBody, OpenBody, Outcome, OutcomeTable, RecordAt, StagedTransaction,
+    BranchState, CommitTimes, GroupState, LeaseBody, OpenBody, Outcome, OutcomeTable, RecordAt,
+    StagedTransaction,
 };
 use bytes::{Buf, BufMut, BytesMut};
 use shardforge_common::{BranchId, Error, Lsn, Result, TenantId, TxnId};
@@ -70,13 +73,12 @@ pub fn encode_state(state: &GroupState) -> BytesMut {
     state.refused.iter().for_each(|index| out.put_u64_le(*index));
     let leases = state.branches.iter().filter_map(|(id, branch)| Some((id, branch.lease?)));
     let leases: Vec<_> = leases.collect();
-    if !leases.is_empty() {
-        out.put_u32_le(leases.len() as u32);
-        for (id, lease) in leases {
-            out.put_slice(id.as_bytes());
-            out.put_slice(&LeaseBody::Granted(lease).encode());
-        }
+    out.put_u32_le(leases.len() as u32);
+    for (id, lease) in leases {
+        out.put_slice(id.as_bytes());
+        out.put_slice(&LeaseBody::Granted(lease).encode());
     }
+    state.branches.values().for_each(|branch| branch.times.encode(&mut out));
     out
 }
 
@@ -137,6 +139,11 @@ pub fn decode_state(mut bytes: &[u8]) -> Result<GroupState> {
         match (state.branches.get_mut(&id), LeaseBody::decode(&take::<{ LeaseBody::LEN }>(input)?)?) {
             (Some(branch), LeaseBody::Granted(lease)) => branch.lease = Some(lease),
             _ => return Err(Error::corrupt(format!("a lease of branch {id}, which is not in this group"))),
+        }
+    }
+    if !input.is_empty() {
+        for branch in state.branches.values_mut() {
+            branch.times = CommitTimes::decode(input)?;
         }
     }
     if !input.is_empty() {

@@ -185,6 +185,7 @@ impl GroupState {
                 }
                 branch.committed = lsn;
                 branch.time_micros = branch.time_micros.max(time_micros);
+                branch.times.note(lsn, branch.time_micros);
                 branch.note_position(lsn, at.index);
                 branch.outcomes.record(txn, Outcome::Committed { lsn, time_micros }, lsn, time_micros);
                 Effect::Committed { branch: branch_id, txn, lsn, time_micros, nth: at.nth, fragments }

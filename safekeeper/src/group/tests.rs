@@ -164,7 +164,18 @@ proptest! {
         let bytes = encode_state(&state);
         prop_assert_eq!(&decode_state(&bytes).unwrap(), &state);
         let cut = cut.min(bytes.len() - 1);
-        prop_assert_eq!(decode_state(&bytes[..cut]).unwrap_err().kind(), ErrorKind::Corrupt);
+        match decode_state(&bytes[..cut]) {
+            Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Corrupt),
+            // Where an older version ended: it knew the last commit's time alone.
+            Ok(read) => {
+                let mut old = state.clone();
+                for branch in old.branches.values_mut() {
+                    branch.times = CommitTimes::default();
+                    branch.times.note(branch.committed, branch.time_micros);
+                }
+                prop_assert_eq!(read, old);
+            }
+        }
     }
 
     /// Bytes that are no state are an error.
@@ -186,7 +197,7 @@ fn golden_open_record_body() {
     assert_eq!(OpenBody::decode(&golden.concat()).unwrap(), body);
 }
 
-/// Version 1, for ever.
+/// Each version, for ever.
 #[test]
 fn golden_state() {
     let mut state = opened();
@@ -194,10 +205,21 @@ fn golden_state() {
     state.apply(3, 1, &batch(1, &[header(RecordKind::Commit, 2, 4, 1), header(RecordKind::Abort, 0, 5, 0)]));
     state.apply(4, 1, &batch(1, &[commit(9, 9), header(RecordKind::Fragment, 0, 6, 0)]));
     state.apply(5, 1, &batch(1, &[header(RecordKind::Fragment, 0, 7, 0)]));
-    let hex: String = encode_state(&state).iter().map(|byte| format!("{byte:02x}")).collect();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/group/golden/state-v1.hex");
-    let golden = include_str!("golden/state-v1.hex");
-    assert_eq!(hex, golden.trim(), "the format of {path} changed: it needs a new version");
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let bytes = encode_state(&state);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/group/golden/state-v2.hex");
+    let golden = include_str!("golden/state-v2.hex");
+    assert_eq!(hex(&bytes), golden.trim(), "the format of {path} changed: it needs a new version");
+    // Version 1 had no commit times, and ended before them.
+    let golden = include_str!("golden/state-v1.hex").trim();
+    let old = golden.len() / 2;
+    assert_eq!(hex(&bytes[..old]), golden);
+    let mut read = decode_state(&bytes[..old]).unwrap();
+    for (id, branch) in &mut read.branches {
+        assert_eq!(branch.times.at(i64::MAX).unwrap(), Some((branch.committed, branch.time_micros)));
+        branch.times = state.branches[id].times.clone();
+    }
+    assert_eq!(read, state);
 }
 
 /// Version 1, for ever.

@@ -144,6 +144,10 @@ impl SequencerCore {
                 Request::GiveBack { branch, holder } => {
                     self.give_back(now, leases, branch, holder, &mut draft)
                 }
+                Request::LsnAt { branch, time_micros, done } => {
+                    let lsn = self.lsn_at(now, state, branch, time_micros);
+                    answers.push(Answer::LsnAt(done, lsn));
+                }
                 Request::Open { branch, done } => self.open(now, branch, done, &mut draft, answers),
             }
         }
@@ -154,6 +158,23 @@ impl SequencerCore {
         self.in_flight += 1;
         metrics::counter!("shardforge_safekeeper_batches_total").increment(1);
         Some(Batch::build(self.term, &draft.records))
+    }
+
+    /// The last commit at a moment that is not in the future. From here on every commit is later (H2), so the
+    /// answer stays right; while one that may be earlier is under way, it is asked again.
+    fn lsn_at(&mut self, now: Now, state: &GroupState, branch: BranchRef, time_micros: i64) -> Result<Lsn> {
+        let tail = self.tail(branch).map_err(Error::invalid)?;
+        if time_micros > now.0.max(tail.time_micros) {
+            return Err(Error::invalid("the moment is in the future"));
+        }
+        let known = &state.branches[&branch.branch];
+        tail.time_micros = tail.time_micros.max(time_micros.saturating_add(1));
+        if known.time_micros <= time_micros && tail.certifier.last() != known.committed {
+            return Err(Error::retry("commits are under way"));
+        }
+        let point = known.times.at(time_micros)?;
+        let (lsn, _) = point.ok_or_else(|| Error::not_found("the moment is before the branch's history"))?;
+        Ok(lsn)
     }
 
     pub(super) fn tail(&mut self, branch: BranchRef) -> Result<&mut Tail, String> {

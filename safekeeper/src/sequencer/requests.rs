@@ -33,6 +33,15 @@ pub enum Request {
         /// Takes the answer.
         done: Completion<Result<TxnStatus>>,
     },
+    /// What was the last commit at a moment, microseconds since 1970?
+    LsnAt {
+        /// Where.
+        branch: BranchRef,
+        /// The moment.
+        time_micros: i64,
+        /// Takes the answer.
+        done: Completion<Result<Lsn>>,
+    },
     /// A branch is to be created.
     Open {
         /// Which.
@@ -69,6 +78,7 @@ impl Request {
             Request::Abandon { .. } | Request::GiveBack { .. } => Answer::None,
             Request::Lease { done, .. } => Answer::Lease(done, Err(Error::retry(reason))),
             Request::Outcome { done, .. } => Answer::Status(done, Err(Error::retry(reason))),
+            Request::LsnAt { done, .. } => Answer::LsnAt(done, Err(Error::retry(reason))),
             Request::Open { done, .. } => Answer::Open(done, Err(Error::retry(reason))),
         }
     }
@@ -80,6 +90,8 @@ pub enum Answer {
     Commit(Completion<CommitOutcome>, CommitOutcome),
     /// To a question about a transaction.
     Status(Completion<Result<TxnStatus>>, Result<TxnStatus>),
+    /// To a question about a moment.
+    LsnAt(Completion<Result<Lsn>>, Result<Lsn>),
     /// To the wish for a branch.
     Open(Completion<Result<()>>, Result<()>),
     /// To a wish for the lease.
@@ -94,6 +106,7 @@ impl Answer {
         match self {
             Answer::Commit(done, outcome) => done(outcome),
             Answer::Status(done, status) => done(status),
+            Answer::LsnAt(done, result) => done(result),
             Answer::Open(done, result) => done(result),
             Answer::Lease(done, result) => done(result),
             Answer::None => {}

@@ -5,6 +5,7 @@ mod conformance;
 mod crashes;
 mod durability;
 mod executors;
+mod history;
 mod pgbench;
 mod protocol;
 mod sql;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Case> {
         durability::CASES,
         executors::CASES,
         crashes::CASES,
+        history::CASES,
         protocol::CASES,
         values::CASES,
         pgbench::CASES,

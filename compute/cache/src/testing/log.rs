@@ -398,6 +398,15 @@ impl WalService for MemoryWal {
         })
     }
 
+    // A commit's time is its LSN here.
+    async fn lsn_at(&self, _: BranchRef, time_micros: i64) -> Result<Lsn> {
+        let lsn = Lsn(u64::try_from(time_micros).map_err(|_| Error::not_found("before the history"))?);
+        if lsn > self.committed() {
+            return Err(Error::invalid("the moment is in the future"));
+        }
+        Ok(lsn)
+    }
+
     async fn group_status(&self) -> Result<GroupStatus> {
         let _ = (GroupId(0), Aspects::NONE);
         Ok(GroupStatus {

@@ -124,7 +124,33 @@ fn read_procs() -> Vec<ProcEntry> {
             .then(|| f[13].trim_matches(['{', '}']).split(',').map(|name| name.trim_matches('"')).collect()),
         source: f[14],
     };
-    catalog.raw(columns).map(entry).collect()
+    catalog.raw(columns).map(entry).chain(own_procs()).collect()
+}
+
+/// Functions that PostgreSQL does not have; `pg_proc` does not show them.
+fn own_procs() -> impl Iterator<Item = ProcEntry> {
+    const OWN: [(u32, &str, u8, u32); 3] = [
+        (9000, "shardforge_current_lsn", b's', 20),
+        (9001, "shardforge_last_commit_lsn", b'v', 20),
+        (9002, "shardforge_last_commit_time", b'v', 1184),
+    ];
+    OWN.into_iter().map(|(number, name, volatility, result)| ProcEntry {
+        oid: Oid(number),
+        name,
+        namespace: Oid(11),
+        kind: b'f',
+        strict: true,
+        returns_set: false,
+        volatility,
+        default_count: 0,
+        defaults: None,
+        result: Oid(result),
+        args: Box::default(),
+        variadic: Oid::INVALID,
+        all_args: None,
+        arg_names: None,
+        source: name,
+    })
 }
 
 /// A function by its OID.

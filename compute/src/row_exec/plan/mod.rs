@@ -29,8 +29,8 @@ use crate::catalog::TableDef;
 use crate::sql::bound::{ColDef, ColId, Expr, ExprKind, Query, Rel};
 use crate::{SqlError, SqlResult};
 use needed::Needed;
-use shardforge_types::Oid;
 pub(super) use scan::{ScanChoice, choose_scan, filter_of};
+use shardforge_types::Oid;
 use std::sync::Arc;
 
 /// Rows that a plan may be expected to read.

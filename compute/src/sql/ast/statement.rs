@@ -1,13 +1,15 @@
 //! Statements.
 
 use super::{Alias, Expr, Ident, Loc, ObjectName, Query, Span, TableRef, Target, TypeName, With};
-use crate::sql::bound::{SettingStatement, TransactionStatement};
+use crate::sql::bound::{AsOf, SettingStatement, TransactionStatement};
 
 /// A statement.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub(crate) enum Statement {
     Query(Box<Query>),
+    /// A query of the past.
+    QueryAsOf(Box<Query>, AsOf),
     Insert(Box<Insert>),
     Update(Box<Update>),
     Delete(Box<Delete>),
@@ -393,10 +395,24 @@ pub(crate) struct IndexElement {
 #[allow(missing_docs)]
 pub(crate) enum AlterAction {
     AddConstraint(TableConstraint),
-    DropConstraint { name: Ident, if_exists: bool, cascade: bool },
-    RenameConstraint { from: Ident, to: Ident },
-    AddColumn { column: ColumnDef, if_not_exists: bool },
-    DropColumn { name: Ident, if_exists: bool, cascade: bool },
+    DropConstraint {
+        name: Ident,
+        if_exists: bool,
+        cascade: bool,
+    },
+    RenameConstraint {
+        from: Ident,
+        to: Ident,
+    },
+    AddColumn {
+        column: ColumnDef,
+        if_not_exists: bool,
+    },
+    DropColumn {
+        name: Ident,
+        if_exists: bool,
+        cascade: bool,
+    },
     Rename(Ident),
     RenameColumn {
         from: Ident,

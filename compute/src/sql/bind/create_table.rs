@@ -262,7 +262,10 @@ impl Binder<'_> {
                         return Err(self.default_and_identity(&out.name, table, constraint.loc));
                     }
                     if out.sequence.is_some() {
-                        let message = format!("multiple identity specifications for column \"{}\"", out.name);
+                        let message = format!(
+                            "multiple identity specifications for column \"{}\" of table \"{table}\"",
+                            out.name
+                        );
                         return Err(self.error(SqlState::SYNTAX_ERROR, message, constraint.loc));
                     }
                     out.sequence = Some(self.identity_sequence(ty, *always, options)?);

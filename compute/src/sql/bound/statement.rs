@@ -564,8 +564,21 @@ pub enum TransactionStatement {
     RollbackTo(String),
     /// SET TRANSACTION.
     SetTransaction(TransactionModes),
+    /// BEGIN ... AS OF.
+    BeginAsOf(TransactionModes, AsOf),
+    /// SET TRANSACTION AS OF.
+    SetAsOf(AsOf),
     /// SET SESSION CHARACTERISTICS AS TRANSACTION.
     SetSession(TransactionModes),
+}
+
+/// A point of the branch's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AsOf {
+    /// After this commit.
+    Lsn(u64),
+    /// As it was at a moment: the source text of an expression of type timestamptz.
+    Time(String),
 }
 
 /// The modes that a statement names; `None` leaves one as it is.

@@ -323,13 +323,16 @@ impl<'a> Parser<'a> {
     /// One statement.
     fn statement(&mut self) -> SqlResult<Statement> {
         match self.kind() {
-            TokenKind::Char(b'(') => return Ok(Statement::Query(Box::new(self.query()?))),
+            TokenKind::Char(b'(') => return self.query_statement(),
             TokenKind::Word(_, Some(_)) => {}
             _ => return Err(self.unexpected()),
         }
         match self.word() {
-            "select" | "values" | "table" => Ok(Statement::Query(Box::new(self.query()?))),
-            "with" | "insert" | "update" | "delete" => self.dml_or_query(),
+            "select" | "values" | "table" => self.query_statement(),
+            "with" | "insert" | "update" | "delete" => {
+                let statement = self.dml_or_query()?;
+                self.with_as_of(statement)
+            }
             "copy" => self.copy(),
             "create" => self.create(),
             "drop" => self.drop(),
@@ -337,6 +340,20 @@ impl<'a> Parser<'a> {
             "truncate" => self.truncate(),
             _ => self.utility(),
         }
+    }
+
+    /// A query, and AS OF behind it.
+    fn query_statement(&mut self) -> SqlResult<Statement> {
+        let query = Statement::Query(Box::new(self.query()?));
+        self.with_as_of(query)
+    }
+
+    fn with_as_of(&mut self, statement: Statement) -> SqlResult<Statement> {
+        let Statement::Query(query) = statement else { return Ok(statement) };
+        Ok(match self.as_of()? {
+            Some(point) => Statement::QueryAsOf(query, point),
+            None => Statement::Query(query),
+        })
     }
 
     /// The rest of a statement that is not built, up to its semicolon.

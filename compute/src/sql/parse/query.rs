@@ -248,7 +248,13 @@ impl Parser<'_> {
                 return Ok(Target { expr, alias: None });
             }
             let expr = parser.expr()?;
-            let alias = if parser.accept_kw("as") { Some(parser.col_label()?) } else { parser.bare_label() };
+            let alias = if parser.is_as_of() {
+                None
+            } else if parser.accept_kw("as") {
+                Some(parser.col_label()?)
+            } else {
+                parser.bare_label()
+            };
             Ok(Target { expr, alias: alias.map(|alias| alias.name) })
         })
     }

@@ -179,7 +179,7 @@ impl Parser<'_> {
 
     /// `AS name (columns)`, `name (columns)`, or nothing.
     pub(super) fn alias(&mut self) -> SqlResult<Option<Alias>> {
-        if !self.accept_kw("as") && !self.is_col_id() {
+        if self.is_as_of() || !self.accept_kw("as") && !self.is_col_id() {
             return Ok(None);
         }
         let name = self.col_id()?;
@@ -189,7 +189,7 @@ impl Parser<'_> {
 
     /// The alias of a function, which may give its columns types.
     fn function_alias(&mut self) -> SqlResult<(Option<Alias>, TypedColumns)> {
-        let explicit = self.accept_kw("as");
+        let explicit = !self.is_as_of() && self.accept_kw("as");
         let name = if self.is_col_id() {
             Some(self.col_id()?)
         } else if explicit && self.is_char(b'(') {

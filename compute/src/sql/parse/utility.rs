@@ -3,7 +3,7 @@
 use super::Parser;
 use crate::SqlResult;
 use crate::sql::ast::{Explain, Ident, Statement};
-use crate::sql::bound::{IsolationLevel, SettingStatement, TransactionModes, TransactionStatement};
+use crate::sql::bound::{AsOf, IsolationLevel, SettingStatement, TransactionModes, TransactionStatement};
 use crate::sql::lex::TokenKind;
 
 /// Statements that are not built and whose name is their first words.
@@ -93,11 +93,11 @@ impl Parser<'_> {
         let statement = match word {
             "begin" => {
                 block(self);
-                TransactionStatement::Begin(self.transaction_modes()?)
+                self.begin_modes()?
             }
             "start" => {
                 self.expect_kw("transaction")?;
-                TransactionStatement::Begin(self.transaction_modes()?)
+                self.begin_modes()?
             }
             "commit" if self.is_kw("prepared") => return Ok(self.unsupported("COMMIT PREPARED")),
             "rollback" if self.is_kw("prepared") => return Ok(self.unsupported("ROLLBACK PREPARED")),
@@ -130,6 +130,45 @@ impl Parser<'_> {
         let chain = !self.accept_kw("no");
         self.expect_kw("chain")?;
         Ok(chain)
+    }
+
+    /// The modes of BEGIN, and AS OF.
+    fn begin_modes(&mut self) -> SqlResult<TransactionStatement> {
+        let modes = self.transaction_modes()?;
+        Ok(match self.as_of()? {
+            Some(point) => TransactionStatement::BeginAsOf(modes, point),
+            None => TransactionStatement::Begin(modes),
+        })
+    }
+
+    /// Whether AS here begins AS OF LSN or AS OF TIMESTAMP, and is no alias.
+    pub(super) fn is_as_of(&self) -> bool {
+        self.is_kw("as")
+            && self.is_kw_at(1, "of")
+            && ["lsn", "timestamp", "timestamptz"].iter().any(|word| self.is_kw_at(2, word))
+    }
+
+    /// AS OF LSN n, AS OF TIMESTAMP expression.
+    pub(super) fn as_of(&mut self) -> SqlResult<Option<AsOf>> {
+        if !self.is_as_of() {
+            return Ok(None);
+        }
+        self.at += 2;
+        if self.accept_kw("lsn") {
+            let lsn = match self.kind() {
+                TokenKind::Int(value) => u64::try_from(*value).ok(),
+                TokenKind::Number(text) => text.parse().ok(),
+                _ => return Err(self.unexpected()),
+            };
+            let lsn = lsn.ok_or_else(|| self.unexpected())?;
+            self.advance();
+            return Ok(Some(AsOf::Lsn(lsn)));
+        }
+        self.advance();
+        let start = self.loc();
+        self.expr()?;
+        let text = self.text.get(start as usize..self.prev_end() as usize);
+        Ok(Some(AsOf::Time(text.unwrap_or_default().to_owned())))
     }
 
     fn transaction_modes(&mut self) -> SqlResult<TransactionModes> {
@@ -186,6 +225,9 @@ impl Parser<'_> {
             self.advance();
             if self.is_kw("snapshot") {
                 return Ok(self.unsupported("SET TRANSACTION SNAPSHOT"));
+            }
+            if let Some(point) = self.as_of()? {
+                return Ok(Statement::Transaction(TransactionStatement::SetAsOf(point)));
             }
             return Ok(Statement::Transaction(TransactionStatement::SetTransaction(self.required_modes()?)));
         }
