@@ -1,6 +1,6 @@
 //! The same statements through the row executor and through the report engine: random schemas, data and
 //! queries, the same rows or the same SQLSTATE. `EXECUTORS_SEED=n` repeats one round, `EXECUTORS_ROUNDS=n` asks
-//! for more than the usual ones; what fails prints its seed and all that is needed to see it in psql.
+//! for more than the usual ones, `EXECUTORS_SHOW=1` shows each statement; what fails prints its seed and all that is needed to see it in psql.
 //!
 //! Left out, because SQL promises nothing about it: which rows a LIMIT without a whole order gives, which of
 //! several equal values stands for them, in what order conditions are asked that may fail.
@@ -490,10 +490,13 @@ enum Answer {
 }
 
 fn ask(wire: &mut Wire, statement: &Statement) -> Answer {
+    if std::env::var_os("EXECUTORS_SHOW").is_some() {
+        println!("{} -- {:?}", statement.text, statement.params);
+    }
     let params: Vec<&str> = statement.params.iter().map(String::as_str).collect();
     let answers = match params.is_empty() {
         true => wire.query(&statement.text),
-        false => wire.ask(Say::default().run(&statement.text, &params)),
+        false => wire.ask(Say::default().run(&statement.text, &params).sync()),
     };
     let error = answers.iter().find_map(|answer| answer.strip_prefix("E:"));
     if let Some(error) = error {
@@ -508,6 +511,9 @@ fn ask(wire: &mut Wire, statement: &Statement) -> Answer {
 }
 
 fn say(wire: &mut Wire, text: &str) -> Vec<String> {
+    if std::env::var_os("EXECUTORS_SHOW").is_some() {
+        println!("{text};");
+    }
     let answers = wire.query(text);
     assert!(!answers.iter().any(|answer| answer.starts_with("E:")), "{text}: {answers:?}");
     answers

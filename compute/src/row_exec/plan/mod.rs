@@ -62,7 +62,11 @@ pub(super) fn plan_query(query: &Query, rows: &TableRows<'_>, executor: Executor
     if executor == Executor::Auto && !is_volatile(query) {
         planner.budget = BUDGET;
     }
-    let planned = planner.output(query)?;
+    let planned = match planner.output(query) {
+        // What cannot be planned here may be well as a report; only locks are taken nowhere else.
+        Err(_) if executor == Executor::Auto && !locks(&query.rel) => None,
+        planned => planned?,
+    };
     if executor == Executor::Row {
         let declined = || SqlError::not_supported("this query on the row executor");
         return planned.map(|planned| Some(planned.node)).ok_or_else(declined);
@@ -79,6 +83,14 @@ pub(super) fn plan_source(query: &Query, rows: &TableRows<'_>) -> SqlResult<Opti
     }
     let planned = Planner::new(rows).output(query)?;
     Ok(planned.filter(|planned| planned.cost <= MAX_ROWS || !planned.node.has_loop()).map(|p| p.node))
+}
+
+fn locks(rel: &Rel) -> bool {
+    match rel {
+        Rel::Lock { .. } => true,
+        Rel::Limit { input, .. } => locks(input),
+        _ => false,
+    }
 }
 
 /// Whether running a query twice would do something twice.
