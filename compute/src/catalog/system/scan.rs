@@ -69,6 +69,7 @@ fn pg_catalog(table: &TableDef, catalog: &DatabaseCatalog, context: &EvalContext
         "pg_attribute" => relations::pg_attribute(table, catalog),
         "pg_attrdef" => relations::pg_attrdef(table, catalog),
         "pg_sequence" => relations::pg_sequence(table, catalog),
+        "pg_sequences" => sequence_views::pg_sequences(catalog),
         "pg_index" => relations::pg_index(table, catalog),
         "pg_constraint" => relations::pg_constraint(table, catalog),
         "pg_type" => relations::pg_type(table, catalog),

@@ -28,6 +28,16 @@ pub(crate) fn pg_sequences_row(catalog: &DatabaseCatalog, sequence: &SequenceDef
     ]
 }
 
+/// `pg_sequences` where no session reads the positions: nobody knows the last values.
+pub(super) fn pg_sequences(catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
+    let row = |sequence: &std::sync::Arc<SequenceDef>| {
+        let mut row = pg_sequences_row(catalog, sequence);
+        row.push(Datum::Null);
+        row
+    };
+    catalog.sequences().map(row).collect()
+}
+
 /// `information_schema.sequences`: those of identity columns are no sequences to the standard.
 pub(super) fn sequences(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<Datum>> {
     let of_standard =
