@@ -274,7 +274,23 @@ pub fn put_varint(out: &mut impl BufMut, mut value: u64) {
 }
 
 /// Reads the varint at the head of `bytes`, and moves `bytes` past it.
+#[inline]
 pub fn take_varint(bytes: &mut &[u8]) -> Result<u64> {
+    // Nearly all are lengths below 16 KiB, and scans read three of them for each row.
+    match **bytes {
+        [low @ 0..=0x7f, ..] => {
+            *bytes = &bytes[1..];
+            Ok(u64::from(low))
+        }
+        [low, high @ 0..=0x7f, ..] => {
+            *bytes = &bytes[2..];
+            Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
+        }
+        _ => take_long_varint(bytes),
+    }
+}
+
+fn take_long_varint(bytes: &mut &[u8]) -> Result<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let byte = take(bytes, 1)?[0];
@@ -290,6 +306,7 @@ pub fn take_varint(bytes: &mut &[u8]) -> Result<u64> {
 }
 
 /// Takes `len` bytes from the head of `bytes`.
+#[inline]
 pub fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Result<&'a [u8]> {
     match bytes.split_at_checked(len) {
         Some((head, rest)) => {
@@ -301,6 +318,7 @@ pub fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Result<&'a [u8]> {
 }
 
 /// Takes a byte string with a varint length before it.
+#[inline]
 pub fn take_prefixed<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8]> {
     let len = take_varint(bytes)?;
     let len = usize::try_from(len)

@@ -23,6 +23,7 @@ pub mod row_exec;
 pub mod sequence;
 pub mod session;
 pub mod sql;
+pub mod statistics;
 pub mod txn;
 
 pub use error::{SqlError, SqlResult};

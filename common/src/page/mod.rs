@@ -144,6 +144,7 @@ impl Page {
     }
 
     /// The row at an index below [`Page::len`].
+    #[inline]
     pub fn row(&self, index: usize) -> PageRow<'_> {
         self.try_row(index).expect("every row was decoded when the page was made")
     }
@@ -195,6 +196,7 @@ impl Page {
         }
     }
 
+    #[inline]
     fn try_row(&self, index: usize) -> Result<PageRow<'_>> {
         let cell = &self.bytes[HEADER_LEN + 4 * index..];
         let at = u32::from_le_bytes(*cell.first_chunk().expect("the offset array was measured")) as usize;

@@ -1,7 +1,10 @@
 //! Rows as readers get them: shared bytes, and a reusable buffer of them.
 
+use crate::pages::CachedPage;
 use bytes::Bytes;
 use shardforge_common::Lsn;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// A row's value, sharing the bytes of the page or the record it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,5 +74,53 @@ impl RowBatch {
             self.keys.truncate(self.rows[len].0);
             self.rows.truncate(len);
         }
+    }
+}
+
+/// Rows that lie in one page, one after the other: a scan reads them there, without a copy.
+#[derive(Debug, Clone)]
+pub struct PageRun {
+    page: Arc<CachedPage>,
+    rows: Range<usize>,
+}
+
+impl PageRun {
+    pub(crate) fn new(page: Arc<CachedPage>, rows: Range<usize>) -> Self {
+        Self { page, rows }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// What every key begins with.
+    pub fn prefix(&self) -> &[u8] {
+        self.page.page.prefix()
+    }
+
+    /// The rest of each key, and the value.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+        self.rows.clone().map(|index| {
+            let row = self.page.page.row(index);
+            (row.key_suffix, row.value)
+        })
+    }
+
+    /// One row, by its number in the run, as [`PageRun::iter`] gives it.
+    #[inline]
+    pub fn row(&self, number: usize) -> (&[u8], &[u8]) {
+        let row = self.page.page.row(self.rows.start + number);
+        (row.key_suffix, row.value)
+    }
+
+    /// The shared bytes of a value of this run.
+    pub fn share(&self, value: &[u8]) -> Bytes {
+        self.page.page.share(value)
     }
 }

@@ -54,7 +54,7 @@ pub mod testing;
 mod tests;
 mod view;
 
-pub use batch::{RowBatch, RowBytes};
+pub use batch::{PageRun, RowBatch, RowBytes};
 pub use cache::BranchCache;
 pub use config::CacheConfig;
 pub use fold::Fold;

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What a page costs beside its bytes.
 const PAGE_OVERHEAD: usize = 256;
 
+#[derive(Debug)]
 pub(crate) struct CachedPage {
     pub(crate) page: Page,
     // Set by readers, cleared by the clock hand: a page goes when it was not read for a whole round.

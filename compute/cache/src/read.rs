@@ -11,7 +11,7 @@
 //! A floor that passes the snapshot is found at the end: the floor rises before a fold begins, so a
 //! reader that still finds it at or below its snapshot has missed nothing.
 
-use crate::batch::{RowBatch, RowBytes};
+use crate::batch::{PageRun, RowBatch, RowBytes};
 use crate::cache::BranchCache;
 use crate::held::Held;
 use crate::need::PageNeed;
@@ -164,6 +164,7 @@ impl BranchCache {
         snapshot: Lsn,
         held: &Held,
         out: &mut RowBatch,
+        run: Option<&mut Option<PageRun>>,
     ) -> RangeStep {
         if range.start >= range.end {
             return RangeStep::Done;
@@ -206,6 +207,13 @@ impl BranchCache {
             || (recent.iter(lo, Some(hi)).next().is_none()
                 && !recent.range_deletes().iter().any(|range| range.overlaps(lo, Some(hi))));
         let recent = (!silent).then_some(recent);
+        if let (Some(run), [page], None, false) = (run, &pages[..], &recent, range.reverse) {
+            let from = page.page.lower_bound(lo);
+            let to = page.page.lower_bound(hi).max(from);
+            let next = (hi < range.end).then(|| Bytes::copy_from_slice(hi));
+            *run = Some(PageRun::new(page.clone(), from..to));
+            return next.map_or(RangeStep::Done, RangeStep::More);
+        }
         let mut merge = Merge {
             shards: &shards,
             cursors: pages.iter().map(|page| Cursor::new(&page.page, lo, hi, range.reverse)).collect(),

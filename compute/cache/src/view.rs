@@ -1,6 +1,6 @@
 //! A reader of a branch at one snapshot.
 
-use crate::batch::{RowBatch, RowBytes};
+use crate::batch::{PageRun, RowBatch, RowBytes};
 use crate::cache::BranchCache;
 use crate::held::Held;
 use crate::need::PageNeed;
@@ -91,7 +91,13 @@ impl ReadView {
 
     /// The next rows of a range, about a page of them, appended to `out` (R2).
     pub fn range(&mut self, range: Range<'_>, out: &mut RowBatch) -> RangeStep {
-        self.cache.range_step(range, self.snapshot, &self.held, out)
+        self.cache.range_step(range, self.snapshot, &self.held, out, None)
+    }
+
+    /// The next rows of a range, read forward. Where one page has them all and recent writes are silent, the
+    /// answer is the page itself in `run`, and nothing is appended to `out`.
+    pub fn scan(&mut self, range: Range<'_>, out: &mut RowBatch, run: &mut Option<PageRun>) -> RangeStep {
+        self.cache.range_step(range, self.snapshot, &self.held, out, Some(run))
     }
 
     /// Fetches a page that a read lacked, so that the read may be asked again.

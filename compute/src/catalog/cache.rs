@@ -140,5 +140,7 @@ async fn read_rows(txn: &mut Txn, database: Oid) -> SqlResult<Rows> {
         sequences: access::scan(txn, &own).await?,
         descriptions: access::scan(txn, &own).await?,
         shared_descriptions: access::scan(txn, &[Oid::INVALID.to_datum()]).await?,
+        table_statistics: access::scan(txn, &own).await?,
+        column_statistics: access::scan(txn, &own).await?,
     })
 }

@@ -7,13 +7,14 @@
 //!    break this are `Corrupt`, not a panic.
 
 use super::stored::{
-    ColumnRow, ConstraintRow, DatabaseRow, DescriptionRow, IndexRow, NamespaceRow, RelationRow, RoleRow,
-    SequenceRow, StoredRow, TypeRow, VersionRow,
+    ColumnRow, ColumnStatisticRow, ConstraintRow, DatabaseRow, DescriptionRow, IndexRow, NamespaceRow,
+    RelationRow, RoleRow, SequenceRow, StoredRow, TableStatisticRow, TypeRow, VersionRow,
 };
 use super::{
     CheckDef, ColumnDef, IdentityDef, IndexDef, IndexKey, SequenceDef, SequenceOwner, TableDef, TableKind,
 };
 use crate::sequence::{self, SequenceRules};
+use crate::statistics::{ColumnStatistics, TableStatistics};
 use bytes::Bytes;
 use shardforge_common::{Error, Result};
 use shardforge_types::row::body::decode_body;
@@ -53,6 +54,10 @@ pub struct Rows {
     pub descriptions: Vec<DescriptionRow>,
     /// Comments on databases and roles.
     pub shared_descriptions: Vec<DescriptionRow>,
+    /// What ANALYZE found of tables.
+    pub table_statistics: Vec<TableStatisticRow>,
+    /// What ANALYZE found of columns.
+    pub column_statistics: Vec<ColumnStatisticRow>,
 }
 
 /// One database's catalog at one snapshot.
@@ -77,6 +82,7 @@ pub struct DatabaseCatalog {
     sequences: BTreeMap<Oid, Arc<SequenceDef>>,
     /// Sequences as FROM reads them.
     sequence_tables: BTreeMap<Oid, Arc<TableDef>>,
+    statistics: BTreeMap<Oid, Arc<TableStatistics>>,
 }
 
 impl DatabaseCatalog {
@@ -115,10 +121,50 @@ impl DatabaseCatalog {
             tables: BTreeMap::new(),
             sequences: BTreeMap::new(),
             sequence_tables: BTreeMap::new(),
+            statistics: BTreeMap::new(),
         };
         catalog.define_sequences(rows.sequences)?;
         catalog.tables = catalog.define_tables()?;
+        catalog.statistics = catalog.define_statistics(rows.table_statistics, &rows.column_statistics);
         Ok(catalog)
+    }
+
+    /// What is known of the tables' contents. A value that no longer is of its column's type is not known.
+    fn define_statistics(
+        &self,
+        tables: Vec<TableStatisticRow>,
+        columns: &[ColumnStatisticRow],
+    ) -> BTreeMap<Oid, Arc<TableStatistics>> {
+        let mut out = BTreeMap::new();
+        for row in tables {
+            let Some(table) = self.tables.get(&row.relation) else { continue };
+            let mut known = vec![None; table.columns.len()];
+            for column in columns.iter().filter(|column| column.relation == row.relation) {
+                let position = usize::try_from(column.number - 1).unwrap_or(usize::MAX);
+                let (Some(slot), Some(def)) = (known.get_mut(position), table.columns.get(position)) else {
+                    continue;
+                };
+                let end = |body: &Option<Bytes>| {
+                    body.as_ref().and_then(|body| decode_body(body, def.ty).ok()).unwrap_or(Datum::Null)
+                };
+                *slot = Some(ColumnStatistics {
+                    null_fraction: f64::from(column.null_millionths) / 1e6,
+                    width: u32::try_from(column.width).unwrap_or(0),
+                    distinct: column.distinct as f64,
+                    min: end(&column.least),
+                    max: end(&column.greatest),
+                });
+            }
+            let (rows, pages) = (row.rows as f64, u64::try_from(row.pages).unwrap_or(0));
+            out.insert(row.relation, Arc::new(TableStatistics { rows, pages, columns: known }));
+        }
+        out
+    }
+
+    /// What is known of a table's contents: how many rows there are, about, and what they hold. Nothing
+    /// before the first ANALYZE.
+    pub fn statistics(&self, table: Oid) -> Option<&Arc<TableStatistics>> {
+        self.statistics.get(&table)
     }
 
     /// The schema's version: equal versions are equal catalogs.

@@ -117,6 +117,7 @@ pub(super) async fn remove_table(table: &TableDef, txn: &mut Txn, context: DdlCo
     let name = [database.clone(), relation.namespace.to_datum(), relation.name.to_datum()];
     access::delete::<RelationNameRow>(txn, &name).await?;
     access::delete::<RelationRow>(txn, &of_table).await?;
+    super::analyze::forget(context.database(), table.oid, txn).await?;
     remove_storage(relation.storage, txn).await?;
     remove_storage(relation.value_storage, txn).await?;
     Ok(())

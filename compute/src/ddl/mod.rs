@@ -24,6 +24,7 @@
 //! used, DROP COLUMN of a primary key's column.
 
 mod alter_table;
+mod analyze;
 mod columns;
 mod create_table;
 mod database;
@@ -124,6 +125,7 @@ pub async fn execute(ddl: &Ddl, txn: &mut Txn, context: DdlContext<'_>) -> SqlRe
         Ddl::CreateRole(options) => role::create(options, txn, context).await,
         Ddl::AlterRole(options) => role::alter(options, txn, context).await,
         Ddl::DropRole { names, if_exists } => role::drop(names, *if_exists, txn, context).await,
+        Ddl::Analyze { tag, tables } => analyze::analyze(tag, tables, txn, context).await,
         Ddl::Nothing { tag, notice } => {
             Ok(DdlOutcome { tag, notices: vec![notice.clone()], ..DdlOutcome::default() })
         }

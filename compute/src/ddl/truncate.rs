@@ -35,6 +35,7 @@ pub(super) async fn truncate(
         if restart_identity {
             sequence::restart_of_table(&catalog, table.oid, txn, context).await?;
         }
+        super::analyze::forget(context.database(), table.oid, txn).await?;
         for (index, _) in own_indexes(&catalog, table) {
             remove_storage(index.storage, txn).await?;
             let replaced = RelationRow { storage: new_storage(txn, context).await?, ..index.clone() };

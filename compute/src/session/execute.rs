@@ -159,7 +159,7 @@ impl Session {
             BoundStatement::Copy(copy) if matches!(copy.what, crate::sql::bound::CopyWhat::From { .. }) => {
                 "COPY FROM"
             }
-            BoundStatement::Ddl(Ddl::Nothing { .. }) => return Ok(()),
+            BoundStatement::Ddl(Ddl::Nothing { .. } | Ddl::Analyze { .. }) => return Ok(()),
             BoundStatement::Ddl(change) => ddl_name(change),
             _ => return Ok(()),
         };
@@ -397,7 +397,7 @@ fn ddl_name(change: &Ddl) -> &'static str {
         Ddl::CreateRole(_) => "CREATE ROLE",
         Ddl::AlterRole(_) => "ALTER ROLE",
         Ddl::DropRole { .. } => "DROP ROLE",
-        Ddl::Nothing { tag, .. } => tag,
+        Ddl::Analyze { tag, .. } | Ddl::Nothing { tag, .. } => tag,
     }
 }
 

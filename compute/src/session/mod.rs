@@ -18,6 +18,7 @@
 //!
 //! What it does not do: it never decides a type, and never touches a page.
 
+mod blocks;
 mod copy;
 mod execute;
 mod explain;

@@ -5,13 +5,15 @@
 //! beside later statements of the session, and a portal that is read bit by bit keeps seeing what it
 //! saw at first.
 
+use super::blocks::TableBlocks;
 use crate::catalog::stored::{PositionRow, Stored, StoredRow, prefix_range};
-use crate::catalog::{DatabaseCatalog, PG_CATALOG, TableKind, system};
+use crate::catalog::{DatabaseCatalog, PG_CATALOG, TableDef, TableKind, system};
 use crate::functions::EvalContext;
-use crate::report::{BoundOp, ColumnBound, RowStream, Rows, ScanSpec, TableSource};
+use crate::report::{BlockSource, BoundOp, ColumnBound, RowStream, Rows, ScanSpec, TableSource};
 use crate::row_exec::storage::read_external;
 use crate::row_exec::{Stop, TableCodec};
 use crate::sequence::{self, SequenceBlocks};
+use crate::statistics::TableStatistics;
 use crate::txn::{RangeNext, RangeRead, RowBatch, TxnReader, Visibility};
 use crate::{SqlError, SqlResult};
 use async_trait::async_trait;
@@ -65,6 +67,19 @@ impl TableSource for StatementTables {
                 Ok(Box::new(system::SystemRows::new(rows)))
             }
         }
+    }
+
+    fn statistics(&self, table: &TableDef) -> Option<Arc<TableStatistics>> {
+        self.catalog.statistics(table.oid).cloned()
+    }
+
+    fn blocks(&self, spec: &ScanSpec, readers: usize) -> SqlResult<Option<Arc<dyn BlockSource>>> {
+        if spec.table.kind != TableKind::Table || spec.as_of.is_some() {
+            return Ok(None);
+        }
+        let codec = Arc::new(TableCodec::new(spec.table.clone()));
+        let read = key_range(&codec, &spec.bounds)?;
+        Ok(Some(Arc::new(TableBlocks::new(codec, read, self.reader.another(), readers))))
     }
 }
 
@@ -141,7 +156,7 @@ impl RowStream for TableScan {
 }
 
 /// Decodes a row; its big values are fetched as far as they are wanted.
-async fn decode(
+pub(super) async fn decode(
     reader: &mut TxnReader,
     codec: &TableCodec,
     key: &[u8],
@@ -160,7 +175,7 @@ async fn decode(
 }
 
 /// Waits for what an operation lacked, or gives its error.
-async fn wait(reader: &mut TxnReader, stop: Stop) -> SqlResult<()> {
+pub(super) async fn wait(reader: &mut TxnReader, stop: Stop) -> SqlResult<()> {
     match stop {
         Stop::Need(need) => Ok(reader.satisfy(need).await?),
         Stop::RestartStatement => Err(SqlError::new(

@@ -130,6 +130,7 @@ impl Printer {
             Ddl::Truncate { tables, restart_identity, cascade } => {
                 self.line(format!("truncate {} restart={restart_identity} cascade={cascade}", names(tables)));
             }
+            Ddl::Analyze { tag, tables } => self.line(format!("{tag} with statistics of {}", names(tables))),
             Ddl::AlterTable { table, actions } => {
                 self.line(format!("alter table {} {actions:?}", table.name))
             }

@@ -47,5 +47,5 @@ pub use error::{TxnError, TxnErrorKind};
 pub use locks::{LockGrant, LockMode, LockNeed, LockWait};
 pub use need::{Interrupt, Need};
 pub use reader::{RangeNext, RangeRead, TxnReader, Visibility};
-pub use shardforge_cache::{PageNeed, RowBatch, RowBytes};
+pub use shardforge_cache::{PageNeed, PageRun, RowBatch, RowBytes};
 pub use transaction::{Checked, Committed, IsolationLevel, Savepoint, Txn, TxnOptions};

@@ -6,7 +6,7 @@ use super::need::{Interrupt, Need};
 use super::{Branch, IsolationLevel, RowBatch, RowBytes, TxnError};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use shardforge_cache::{Lookup, Range, RangeStep, ReadView};
+use shardforge_cache::{Lookup, PageRun, Range, RangeStep, ReadView};
 use shardforge_common::{Lsn, TxnId};
 use std::sync::Arc;
 
@@ -145,6 +145,38 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// [`Shared::range`] forward; a page whose rows come as they are is given in `run`.
+    fn scan(
+        &self,
+        view: &mut ReadView,
+        read: &mut RangeRead,
+        before: Order,
+        out: &mut RowBatch,
+        run: &mut Option<PageRun>,
+    ) -> Result<RangeNext, Interrupt> {
+        debug_assert!(!read.reverse && read.limit == 0, "a scan goes forward, a page at a time");
+        let own = {
+            let buffer = self.buffer.read();
+            buffer.is_created_range(&read.start, &read.end)
+                || (!buffer.is_empty() && buffer.touches(&read.start, &read.end))
+        };
+        if own || self.tracks_reads() || read.start >= read.end {
+            return self.range(view, read, |_| before, out);
+        }
+        out.clear();
+        let range = Range { start: &read.start, end: &read.end, reverse: false, limit: 0 };
+        match view.scan(range, out, run) {
+            RangeStep::Done => Ok(RangeNext::Done),
+            RangeStep::More(next) => {
+                read.start = next;
+                Ok(RangeNext::More)
+            }
+            RangeStep::Need(need) => Err(Need::Page(Box::new(need)).into()),
+        }
+    }
+}
+
 /// The least key above a key.
 fn after(key: &[u8]) -> Bytes {
     [key, &[0]].concat().into()
@@ -244,6 +276,16 @@ impl TxnReader {
     pub fn range(&mut self, read: &mut RangeRead, out: &mut RowBatch) -> Result<RangeNext, Interrupt> {
         let before = self.before;
         self.shared.range(&mut self.view, read, |_| before, out)
+    }
+
+    /// The next rows of a range, read forward: either those of one page, in `run`, or others, in `out`.
+    pub fn scan(
+        &mut self,
+        read: &mut RangeRead,
+        out: &mut RowBatch,
+        run: &mut Option<PageRun>,
+    ) -> Result<RangeNext, Interrupt> {
+        self.shared.scan(&mut self.view, read, self.before, out, run)
     }
 
     /// Waits for the page that a read lacked. A reader takes no locks.

@@ -127,7 +127,6 @@ grant select on t to public;
 listen x;
 -- differs: a notice says that there is nothing to do
 vacuum t;
--- differs: a notice says that there is nothing to do
 analyze t;
 -- differs: a notice says that there is nothing to do
 checkpoint;

@@ -244,6 +244,35 @@ fn decode_element(bytes: &mut &[u8], ty: PgType, depth: usize) -> Result<Datum> 
     }
 }
 
+/// The whole number and the display scale of a numeric's body, when it is finite, fits an `i128`, and its
+/// scale is a short one. Others have to be decoded as values.
+#[inline]
+pub fn unscaled_of(body: &[u8]) -> Option<(i128, u8)> {
+    let (head, digits) = body.split_first()?;
+    let scale = head >> KIND_BITS;
+    if u16::from(scale) == LONG_SCALE {
+        return None;
+    }
+    let magnitude = match digits.len() {
+        0..=8 => {
+            let mut low = [0u8; 8];
+            low[..digits.len()].copy_from_slice(digits);
+            i128::from(u64::from_le_bytes(low))
+        }
+        9..=16 => {
+            let mut bytes = [0u8; 16];
+            bytes[..digits.len()].copy_from_slice(digits);
+            i128::try_from(u128::from_le_bytes(bytes)).ok()?
+        }
+        _ => return None,
+    };
+    match head & ((1 << KIND_BITS) - 1) {
+        POSITIVE => Some((magnitude, scale)),
+        NEGATIVE => Some((-magnitude, scale)),
+        _ => None,
+    }
+}
+
 fn decode_numeric(mut bytes: &[u8]) -> Option<Numeric> {
     let head = take(&mut bytes, 1).ok()?[0];
     let kind = head & ((1 << KIND_BITS) - 1);

@@ -48,7 +48,7 @@ mod tests;
 
 pub use big::{BigValue, ExternalValue};
 pub use layout::{ColumnStorage, RowLayout};
-pub use view::{Cell, RawCell, RowView, ValueRef};
+pub use view::{Cell, RawCell, RowView, StoredBytes, ValueRef};
 pub use writer::{RowInput, RowWriter};
 
 /// The version of a table's columns that a row was written under.

@@ -68,6 +68,21 @@ pub enum ValueRef<'a> {
     Record(&'a [u8]),
 }
 
+/// What a row holds of a column, undecoded: for readers that decode many values of one type in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredBytes<'a> {
+    /// The column was added after the row was written.
+    Missing,
+    /// The value is in the key.
+    InKey,
+    /// Null.
+    Null,
+    /// The bytes of a fixed type, or the plain body of another.
+    Plain(&'a [u8]),
+    /// Compressed, or stored elsewhere: [`RowView::cell`] says which.
+    Other,
+}
+
 /// The stored bytes of a column, which can be put into a new row of the same layout as they are: a
 /// value that an update leaves alone is neither decoded nor written elsewhere again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +168,28 @@ impl<'a> RowView<'a> {
             }
             Some(Place::Variable { index, .. }) => Some(RawCell(RawForm::Variable(self.variable(index)?))),
         })
+    }
+
+    /// What the row holds of a column, undecoded.
+    #[inline]
+    pub fn stored(&self, column: usize) -> Result<StoredBytes<'a>> {
+        if column >= self.columns {
+            return Ok(StoredBytes::Missing);
+        }
+        if self.is_null(column) {
+            return Ok(StoredBytes::Null);
+        }
+        match self.layout.place(column).expect("the row has no more columns than its layout") {
+            Place::InKey => Ok(StoredBytes::InKey),
+            Place::Fixed { at, width, .. } => {
+                let at = self.fixed_at + at;
+                Ok(StoredBytes::Plain(&self.bytes[at..at + width]))
+            }
+            Place::Variable { index, .. } => match self.variable(index)? {
+                [TAG_PLAIN, plain @ ..] => Ok(StoredBytes::Plain(plain)),
+                _ => Ok(StoredBytes::Other),
+            },
+        }
     }
 
     /// What the row holds of a column.

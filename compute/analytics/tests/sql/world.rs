@@ -71,6 +71,8 @@ fn first_catalog_rows() -> CatalogRows {
         indexes: Vec::new(),
         types: Vec::new(),
         descriptions: Vec::new(),
+        table_statistics: Vec::new(),
+        column_statistics: Vec::new(),
         shared_descriptions: Vec::new(),
     }
 }

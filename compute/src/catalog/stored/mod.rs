@@ -26,6 +26,8 @@
 //!         17  description        database, class, object, n   the comment
 //!         18  sequence           database, oid                range, step, owner
 //!         19  position           database, sequence           how far it has been reserved
+//!         30  table_statistic    database, relation           rows, pages
+//!         31  column_statistic   database, relation, number   nulls, width, distinct values, ends
 //! ```
 //!
 //! The `_name` tables are unique indexes: two transactions that make the same name insert the same key,

@@ -429,6 +429,46 @@ stored_rows! {
             called: bool,
         }
     }
+
+    /// What ANALYZE found of a table.
+    TableStatisticRow = 30 {
+        key {
+            /// The database.
+            database: Oid,
+            /// The table.
+            relation: Oid,
+        }
+        value {
+            /// Its rows.
+            rows: i64,
+            /// Its pages.
+            pages: i64,
+        }
+    }
+
+    /// What ANALYZE found of a column.
+    ColumnStatisticRow = 31 {
+        key {
+            /// The database.
+            database: Oid,
+            /// The table.
+            relation: Oid,
+            /// The column's number.
+            number: i16,
+        }
+        value {
+            /// Of a million values, how many are null.
+            null_millionths: i32,
+            /// Average bytes of a value.
+            width: i32,
+            /// Different values.
+            distinct: i64,
+            /// The least one's body.
+            least: Option<Bytes>,
+            /// The greatest one's body.
+            greatest: Option<Bytes>,
+        }
+    }
 }
 
 impl IndexRow {

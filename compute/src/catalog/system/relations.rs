@@ -82,6 +82,7 @@ pub(super) fn pg_class(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<D
             b'S' => Oid::INVALID,
             _ => BTREE,
         };
+        let known = catalog.statistics(relation.oid);
         let checks = catalog.constraints_of(relation.oid).filter(|row| row.kind == b'c').count();
         RowBuilder::new(table)
             .col("oid", relation.oid)
@@ -93,9 +94,9 @@ pub(super) fn pg_class(table: &TableDef, catalog: &DatabaseCatalog) -> Vec<Vec<D
             .col("relam", access_method)
             .col("relfilenode", relation.oid)
             .col("reltablespace", Oid::INVALID)
-            .col("relpages", 0)
-            // Never analysed: no statistics are kept.
-            .col("reltuples", -1.0_f32)
+            .col("relpages", known.map_or(0, |known| i32::try_from(known.pages).unwrap_or(i32::MAX)))
+            // -1 is never analyzed.
+            .col("reltuples", known.map_or(-1.0_f32, |known| known.rows as f32))
             .col("relallvisible", 0)
             .col("reltoastrelid", Oid::INVALID)
             .col("relhasindex", is_table && catalog.indexes_of(relation.oid).next().is_some())

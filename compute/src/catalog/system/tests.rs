@@ -127,6 +127,8 @@ pub(crate) fn sample() -> DatabaseCatalog {
         indexes: vec![index(20003, true, 1), index(20005, false, 4)],
         types: vec![ty(20001, "_t", b'b', 0, 20002, 0), ty(20002, "t", b'c', 20000, 0, 20001)],
         descriptions: Vec::new(),
+        table_statistics: Vec::new(),
+        column_statistics: Vec::new(),
         shared_descriptions: vec![DescriptionRow {
             database: Oid::INVALID,
             class: Oid(1262),

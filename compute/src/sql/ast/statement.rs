@@ -110,6 +110,8 @@ pub(crate) enum Statement {
     /// VACUUM or ANALYZE, with the tables it names.
     Maintain {
         tag: &'static str,
+        /// ANALYZE, or VACUUM with that option.
+        analyze: bool,
         tables: Vec<ObjectName>,
     },
     Checkpoint,

@@ -5,7 +5,7 @@ use super::aggregate::Clause;
 use super::ddl::unplaced;
 use super::scope::Scope;
 use crate::sql::ast::{Ident, Statement};
-use crate::sql::bound::{BoundStatement, Explain, PreparedStatement};
+use crate::sql::bound::{BoundStatement, Ddl, Explain, PreparedStatement};
 use crate::{SqlError, SqlResult};
 use shardforge_types::SqlState;
 
@@ -32,15 +32,16 @@ impl Binder<'_> {
                 let name = name.as_ref().map(|name| name.name.clone());
                 BoundStatement::Prepared(PreparedStatement::Deallocate(name))
             }
-            Statement::Maintain { tag, tables } => {
-                for table in tables {
-                    self.lookup_table(table).map_err(unplaced)?;
+            Statement::Maintain { tag, analyze, tables } => {
+                let tables = tables
+                    .iter()
+                    .map(|table| self.lookup_table(table))
+                    .collect::<SqlResult<Vec<_>>>()
+                    .map_err(unplaced)?;
+                if *analyze {
+                    return Ok(BoundStatement::Ddl(Ddl::Analyze { tag, tables }));
                 }
-                let message = if *tag == "VACUUM" {
-                    "VACUUM has nothing to do: storage removes old versions by itself"
-                } else {
-                    "ANALYZE has nothing to do: no statistics are kept"
-                };
+                let message = "VACUUM has nothing to do: storage removes old versions by itself";
                 BoundStatement::Notice { tag, message: message.to_owned() }
             }
             Statement::Checkpoint => BoundStatement::Notice {

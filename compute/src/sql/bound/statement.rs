@@ -335,6 +335,13 @@ pub enum Ddl {
         /// IF EXISTS.
         if_exists: bool,
     },
+    /// ANALYZE, VACUUM (ANALYZE).
+    Analyze {
+        /// The command tag.
+        tag: &'static str,
+        /// The tables; none are all of the database.
+        tables: Vec<Arc<TableDef>>,
+    },
     /// Left out by IF \[NOT\] EXISTS: the tag, and the notice that says so.
     Nothing {
         /// The command tag.

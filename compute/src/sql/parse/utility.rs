@@ -416,16 +416,22 @@ impl Parser<'_> {
     /// VACUUM and ANALYZE, with options of either spelling.
     fn maintain(&mut self, tag: &'static str) -> SqlResult<Statement> {
         self.advance();
+        let mut analyze = tag == "ANALYZE";
         if self.is_char(b'(') {
-            self.paren_list(|parser| {
+            let options = self.paren_list(|parser| {
+                let on = parser.is_any_kw(&["analyze", "analyse"]);
                 parser.col_label()?;
-                if !parser.is_char(b',') && !parser.is_char(b')') {
-                    parser.option_value()?;
+                if parser.is_char(b',') || parser.is_char(b')') {
+                    return Ok(on);
                 }
-                Ok(())
+                let off = parser.is_any_kw(&["off", "false"]);
+                parser.option_value()?;
+                Ok(on && !off)
             })?;
+            analyze |= options.contains(&true);
         } else {
             while self.is_any_kw(&["full", "freeze", "verbose", "analyze", "analyse"]) {
+                analyze |= self.is_any_kw(&["analyze", "analyse"]);
                 self.advance();
             }
         }
@@ -439,7 +445,7 @@ impl Parser<'_> {
                 Ok(name)
             })?;
         }
-        Ok(Statement::Maintain { tag, tables })
+        Ok(Statement::Maintain { tag, analyze, tables })
     }
 
     fn lock(&mut self) -> SqlResult<Statement> {

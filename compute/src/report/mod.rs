@@ -1,9 +1,14 @@
 //! The seam behind which reports run: queries that are not points or short ranges. The compute
 //! knows no DataFusion; the program that links both hands an engine in.
 
+mod blocks;
+
+pub use blocks::{BlockReader, BlockSource, RowBlock};
+
 use crate::SqlResult;
 use crate::catalog::TableDef;
 use crate::sql::bound::Query;
+use crate::statistics::TableStatistics;
 use async_trait::async_trait;
 use shardforge_types::Datum;
 use std::sync::Arc;
@@ -17,6 +22,19 @@ pub trait TableSource: Send + Sync {
     /// Starts to read a table. `bounds` are predicates that the source may use to read less, never
     /// must: the engine filters again.
     async fn scan(&self, scan: ScanSpec) -> SqlResult<Box<dyn RowStream>>;
+
+    /// The rows of a stored table as they lie, for so many readers side by side; `None` when only
+    /// [`TableSource::scan`] reads the table. It reads nothing yet.
+    fn blocks(&self, scan: &ScanSpec, readers: usize) -> SqlResult<Option<Arc<dyn BlockSource>>> {
+        let _ = (scan, readers);
+        Ok(None)
+    }
+
+    /// What is known of a table's contents.
+    fn statistics(&self, table: &TableDef) -> Option<Arc<TableStatistics>> {
+        let _ = table;
+        None
+    }
 }
 
 /// What an engine wants of a table.
