@@ -130,7 +130,7 @@ impl Embedded {
             disk: disk.clone(),
             clock: clock.clone(),
             random: random.clone(),
-            reports: Arc::new(report_engine(config)?),
+            reports: Arc::new(report_engine(config, &folder)?),
             branch: branch_config(config, &folder)?,
             password: config.sql.password.clone(),
         });
@@ -270,13 +270,15 @@ fn branch_config(config: &Config, folder: &folder::DataFolder) -> Result<BranchC
     })
 }
 
-fn report_engine(config: &Config) -> Result<DataFusionEngine> {
+fn report_engine(config: &Config, folder: &folder::DataFolder) -> Result<DataFusionEngine> {
     let threads = match config.compute.report_threads {
         0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
         threads => threads,
     };
     let memory_bytes = usize::try_from(config.compute.report_bytes.0)?;
-    DataFusionEngine::start(EngineConfig { threads, memory_bytes })
+    // Beside what transactions spill, in a folder that each start empties.
+    let spill_dir = Some(folder.compute.join("reports"));
+    DataFusionEngine::start(EngineConfig { threads, memory_bytes, spill_dir })
         .map_err(|error| anyhow!("{error}"))
         .context("reports")
 }

@@ -1,6 +1,7 @@
 //! Errors across the border to DataFusion and back: SQLSTATE and position survive the way through
 //! its operators.
 
+use crate::exact::is_too_large;
 use datafusion::error::DataFusionError;
 use shardforge_compute::SqlError;
 use shardforge_types::SqlState;
@@ -22,6 +23,11 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> SqlError {
             Some(source) => cause = source,
             None => break,
         }
+    }
+    if is_too_large(&error) {
+        // So many rows were sent already that the query cannot start over.
+        return SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric value out of range of a report")
+            .hint("Cast to double precision, or to a numeric of fewer digits.");
     }
     match error.find_root() {
         DataFusionError::ResourcesExhausted(message) => SqlError::new(

@@ -24,9 +24,11 @@
 mod cte;
 mod engine;
 mod error;
+mod exact;
 mod kernel;
 mod lower;
 mod operator;
+mod physical;
 mod results;
 mod scan;
 mod session;

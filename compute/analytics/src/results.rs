@@ -1,6 +1,7 @@
 //! From the engine's threads to the session: a bounded channel of batches, and datums out of them.
 
 use crate::error::from_datafusion;
+use crate::exact::is_too_large;
 use crate::values::column_to_datums;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -9,6 +10,8 @@ use futures::StreamExt;
 use shardforge_compute::report::{RowStream, Rows};
 use shardforge_compute::{SqlError, SqlResult};
 use shardforge_types::PgType;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -19,20 +22,54 @@ pub(crate) enum Item {
     End,
 }
 
-/// Sends what a plan gives, until its end, an error, or nobody listens.
-pub(crate) async fn pump(mut stream: SendableRecordBatchStream, batches: mpsc::Sender<Item>) {
-    while let Some(batch) = stream.next().await {
-        let (item, last) = match batch {
-            Ok(batch) if batch.num_rows() == 0 => continue,
-            Ok(batch) => (Item::Batch(batch), false),
-            Err(error) => (Item::Failed(from_datafusion(error)), true),
+/// How a plan's rows ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pumped {
+    /// Sent, or nobody listens.
+    Done,
+    /// A kernel gave up before a row was sent: the query can start over.
+    GaveUp,
+}
+
+/// Bytes of rows that are kept while a query could give up. One that gives more has gone far enough to be
+/// sent on; should it give up after all, it fails.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// Sends what a plan gives, until its end, an error, or nobody listens. With `keep`, nothing is sent before
+/// the end is seen.
+pub(crate) async fn pump(
+    mut stream: SendableRecordBatchStream,
+    batches: &mpsc::Sender<Item>,
+    mut keep: bool,
+) -> Pumped {
+    let mut kept = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let item = match stream.next().await {
+            None => Item::End,
+            Some(Ok(batch)) if batch.num_rows() == 0 => continue,
+            Some(Ok(batch)) => Item::Batch(batch),
+            Some(Err(error)) if keep && is_too_large(&error) => return Pumped::GaveUp,
+            Some(Err(error)) => Item::Failed(from_datafusion(error)),
         };
-        if batches.send(item).await.is_err() || last {
-            return;
+        let last = !matches!(item, Item::Batch(_));
+        if let (true, Item::Batch(batch)) = (keep, &item) {
+            bytes += batch.get_array_memory_size();
+            keep = bytes < KEPT_BYTES;
+        }
+        kept.push(item);
+        if keep && !last {
+            continue;
+        }
+        for item in kept.drain(..) {
+            if batches.send(item).await.is_err() {
+                return Pumped::Done;
+            }
+        }
+        if last {
+            return Pumped::Done;
         }
     }
-    // Nobody listens any more: nothing to tell.
-    drop(batches.send(Item::End).await);
 }
 
 /// The rows of a report. Dropping it ends the report.
@@ -40,17 +77,25 @@ pub(crate) struct Results {
     types: Vec<PgType>,
     queue: mpsc::Receiver<Item>,
     task: AbortHandle,
+    /// Tells what computes without waiting.
+    stop: Arc<AtomicBool>,
     ended: bool,
 }
 
 impl Results {
-    pub(crate) fn new(types: Vec<PgType>, queue: mpsc::Receiver<Item>, task: AbortHandle) -> Self {
-        Self { types, queue, task, ended: false }
+    pub(crate) fn new(
+        types: Vec<PgType>,
+        queue: mpsc::Receiver<Item>,
+        task: AbortHandle,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        Self { types, queue, task, stop, ended: false }
     }
 }
 
 impl Drop for Results {
     fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
         self.task.abort();
     }
 }

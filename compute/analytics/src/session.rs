@@ -7,7 +7,7 @@ use crate::operator::OperatorPlanner;
 use datafusion::catalog::Session;
 use datafusion::error::Result;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
@@ -57,10 +57,14 @@ impl datafusion::execution::context::QueryPlanner for Planner {
 
 /// The state that every query of an engine is planned and run in.
 pub(crate) fn session_state(config: &EngineConfig) -> SqlResult<SessionState> {
+    let spill = match &config.spill_dir {
+        Some(dir) => DiskManagerMode::Directories(vec![dir.clone()]),
+        None => DiskManagerMode::Disabled,
+    };
     let top = NonZeroUsize::new(3).expect("three is not zero");
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(TrackConsumersPool::new(GreedyMemoryPool::new(config.memory_bytes), top)))
-        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
+        .with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(config.memory_bytes), top)))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spill))
         .build_arc()
         .map_err(from_datafusion)?;
     let mut session = SessionConfig::new()

@@ -27,10 +27,16 @@ pub(crate) struct LazyFilters;
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct LazyAnd(Vec<Arc<dyn PhysicalExpr>>);
 
+/// Functions of ours that have a value for every argument. Decimals may give up, which is no error: the query
+/// starts over.
+const TOTAL: &[&str] = &["order_key", "value"];
+
 /// Whether evaluating it may be an error for some row.
-fn may_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
-    expr.downcast_ref::<ScalarFunctionExpr>().is_some_and(|call| call.fun().name() != "order_key")
-        || expr.children().into_iter().any(may_fail)
+pub(crate) fn may_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    expr.downcast_ref::<ScalarFunctionExpr>().is_some_and(|call| {
+        let name = call.fun().name();
+        !TOTAL.contains(&name) && !name.starts_with("decimal_")
+    }) || expr.children().into_iter().any(may_fail)
 }
 
 impl PhysicalOptimizerRule for LazyFilters {

@@ -67,6 +67,7 @@ impl RowExpr {
     }
 
     fn invoke(&self, args: &ScalarFunctionArgs) -> SqlResult<ColumnarValue> {
+        self.env.check_stop()?;
         enum Arg {
             One(Datum),
             Many(Vec<Datum>),

@@ -1,50 +1,16 @@
 //! GROUP BY: DataFusion's aggregation where it means the same, else ours.
 
-use super::{Lowering, builder, ok, schema_of};
+use super::{Lowering, schema_of};
 use crate::operator::{Group, GroupCall, GroupKey, operator_plan};
-use crate::scan::{column_name, field};
-use crate::values::{Form, form, needs_order_key};
-use arrow::datatypes::DataType;
-use datafusion::common::Column;
-use datafusion::functions_aggregate::count::count_udaf;
-use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
-use datafusion::functions_aggregate::sum::sum_udaf;
-use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
-use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use crate::scan::field;
+use crate::values::needs_order_key;
+use datafusion::logical_expr::LogicalPlan;
 use shardforge_compute::catalog::builtin;
 use shardforge_compute::functions::{AggregateCallInfo, aggregate};
 use shardforge_compute::sql::bound::{Aggregate, AggregateCall, ColDef, Expr};
 use shardforge_compute::{SqlError, SqlResult};
 use shardforge_types::key::KeyOrder;
-use shardforge_types::{Oid, PgType};
 use std::sync::Arc;
-
-/// DataFusion's aggregates that mean what PostgreSQL's mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Native {
-    CountAll,
-    Count,
-    /// Of smallint or integer: as many as there can be do not overflow a bigint.
-    Sum,
-    Min,
-    Max,
-}
-
-fn native(call: &AggregateCall) -> Option<Native> {
-    let ordered = |ty: PgType| !needs_order_key(ty) && !matches!(form(ty), Form::Null | Form::Bool);
-    let entry = builtin::proc(call.func)?;
-    match (entry.name, &*call.args, call.distinct) {
-        ("count", [], _) if call.func == Oid(2803) => Some(Native::CountAll),
-        ("count", [arg], false) if call.func == Oid(2147) && form(arg.ty) != Form::Null => {
-            Some(Native::Count)
-        }
-        ("count", [arg], true) if call.func == Oid(2147) && ordered(arg.ty) => Some(Native::Count),
-        ("sum", [_], false) if matches!(call.func, Oid(2108 | 2109)) => Some(Native::Sum),
-        ("min", [arg], _) if ordered(arg.ty) => Some(Native::Min),
-        ("max", [arg], _) if ordered(arg.ty) => Some(Native::Max),
-        _ => None,
-    }
-}
 
 /// Whether an aggregate's value depends on the order of its rows.
 fn is_ordered(call: &AggregateCall) -> bool {
@@ -72,71 +38,19 @@ impl Lowering {
             }
             calls.push((column.clone(), call));
         }
-        let natives: Option<Vec<Native>> = calls.iter().map(|(_, call)| native(call)).collect();
+        let keyed = groups
+            .iter()
+            .map(|(_, expr)| Ok(needs_order_key(expr.ty) && self.physical(expr)?.is_none()))
+            .collect::<SqlResult<Vec<bool>>>()?;
+        if keyed.contains(&true) || groups.is_empty() && calls.is_empty() {
+            return self.own_groups(plan, &groups, &calls);
+        }
+        let natives =
+            calls.iter().map(|(_, call)| self.native_call(call)).collect::<SqlResult<Option<Vec<_>>>>()?;
         match natives {
-            Some(natives)
-                if groups.iter().all(|(column, _)| !needs_order_key(column.ty))
-                    && (!groups.is_empty() || !natives.is_empty()) =>
-            {
-                self.native_groups(plan, &groups, &calls, &natives)
-            }
-            _ => self.own_groups(plan, &groups, &calls),
+            Some(natives) => self.native_groups(plan, &groups, &calls, natives),
+            None => self.own_groups(plan, &groups, &calls),
         }
-    }
-
-    fn native_groups(
-        &mut self,
-        plan: LogicalPlan,
-        groups: &[(ColDef, Expr)],
-        calls: &[(ColDef, AggregateCall)],
-        natives: &[Native],
-    ) -> SqlResult<LogicalPlan> {
-        // What is aggregated are plain columns, so that names stay ours.
-        let mut below = Vec::new();
-        let mut keys = Vec::new();
-        for (column, expr) in groups {
-            below.push(self.expr(expr)?.alias(column_name(column.id)));
-            keys.push(self.column(column.id, column.ty));
-        }
-        let mut aggregates = Vec::new();
-        for ((_, call), native) in calls.iter().zip(natives) {
-            let mut place = |this: &mut Self, expr: &Expr| -> SqlResult<DfExpr> {
-                let column = this.own_column(expr.ty, "arg");
-                below.push(this.expr(expr)?.alias(column_name(column.id)));
-                Ok(this.column(column.id, column.ty))
-            };
-            let filter = call.filter.as_ref().map(|filter| place(self, filter)).transpose()?;
-            let arg = match call.args.first() {
-                Some(arg) => place(self, arg)?,
-                None => lit(1i64),
-            };
-            let (function, arg, distinct) = match native {
-                Native::CountAll => (count_udaf(), lit(1i64), false),
-                Native::Count => (count_udaf(), arg, call.distinct),
-                Native::Sum => (sum_udaf(), cast(arg, DataType::Int64), false),
-                Native::Min => (min_udaf(), arg, false),
-                Native::Max => (max_udaf(), arg, false),
-            };
-            let params = AggregateFunctionParams {
-                args: vec![arg],
-                distinct,
-                filter: filter.map(Box::new),
-                order_by: Vec::new(),
-                null_treatment: None,
-            };
-            aggregates.push(DfExpr::AggregateFunction(AggregateFunction { func: function, params }));
-        }
-        let plan = if below.is_empty() { builder(plan) } else { ok(builder(plan).project(below))? };
-        let plan = ok(plan.aggregate(keys, aggregates).and_then(LogicalPlanBuilder::build))?;
-        let columns = groups.iter().map(|(column, _)| column).chain(calls.iter().map(|(column, _)| column));
-        let exprs: Vec<DfExpr> = columns
-            .enumerate()
-            .map(|(at, column)| {
-                let from = Column::from(plan.schema().qualified_field(at));
-                DfExpr::Column(from).alias(column_name(column.id))
-            })
-            .collect();
-        ok(builder(plan).project(exprs).and_then(LogicalPlanBuilder::build))
     }
 
     fn own_groups(

@@ -4,9 +4,12 @@
 use super::Lowering;
 use super::compare::{Compared, compared, comparison};
 use super::native::{is_expr_volatile, may_fail};
+use super::physical::{is_like, is_text_of_char, physical_literal};
 use crate::kernel::{RowExpr, int_arith, is_int_arith, order_key};
+use crate::physical::Physical;
 use crate::values::{Form, data_type, form, needs_order_key, to_scalar};
 use arrow::datatypes::DataType;
+use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{BinaryExpr, Expr as DfExpr, Operator, cast};
 use shardforge_compute::SqlResult;
 use shardforge_compute::catalog::builtin;
@@ -70,6 +73,11 @@ impl Lowering {
                 }
             }
             ExprKind::Call { func, args } => match &**args {
+                [text, pattern] if is_like(*func).is_some() => return self.like(*func, text, pattern),
+                [arg] if is_text_of_char(*func, arg.ty) => match self.physical(arg)? {
+                    Some((trimmed, Physical::Trimmed { .. })) => trimmed,
+                    _ => return Ok(None),
+                },
                 [a, b] if comparison(*func).is_some() => return self.comparison(*func, a, b),
                 [a, b] if is_int_arith(*func) => {
                     let ty = data_type(expr.ty);
@@ -79,6 +87,19 @@ impl Lowering {
                 [a] if widens(*func) => cast(self.expr(a)?, data_type(expr.ty)),
                 _ => return Ok(None),
             },
+            ExprKind::Case { operand: None, arms, otherwise } => {
+                let parts = arms.iter().flat_map(|arm| [&arm.when, &arm.then]).chain(otherwise.as_deref());
+                // Arrow may compute an arm for rows that take another one.
+                if parts.into_iter().any(may_fail) {
+                    return Ok(None);
+                }
+                let mut whens = Vec::with_capacity(arms.len());
+                for arm in arms {
+                    whens.push((Box::new(self.expr(&arm.when)?), Box::new(self.expr(&arm.then)?)));
+                }
+                let otherwise = otherwise.as_deref().map(|expr| self.expr(expr)).transpose()?;
+                DfExpr::Case(Case::new(None, whens, otherwise.map(Box::new)))
+            }
             ExprKind::Relabel(arg) => {
                 let same = form(arg.ty) == form(expr.ty) && form(arg.ty) != Form::Wire;
                 let blanks = |ty: PgType| ty.oid == oids::BPCHAR;
@@ -109,6 +130,9 @@ impl Lowering {
 
     /// Two operands in a form in which Arrow compares them rightly.
     fn operands(&self, a: &Expr, b: &Expr) -> SqlResult<Option<(DfExpr, DfExpr)>> {
+        if let Some(operands) = self.physical_operands(a, b)? {
+            return Ok(Some(operands));
+        }
         let Some(how) = compared(a.ty, b.ty) else { return Ok(None) };
         let (x, y) = (self.expr(a)?, self.expr(b)?);
         Ok(Some(match how {
@@ -126,11 +150,16 @@ impl Lowering {
             _ => return Ok(None),
         };
         let Some(element) = array.ty.oid.element_type().map(PgType::new) else { return Ok(None) };
-        if needs_order_key(value.ty) || compared(value.ty, element) != Some(Compared::Plain) {
-            return Ok(None);
-        }
         let Some(Datum::Array(array)) = self.constant(array) else { return Ok(None) };
         if array.is_empty() {
+            return Ok(None);
+        }
+        if let Some((value, form)) = self.physical(value)? {
+            let list: Option<Vec<DfExpr>> =
+                array.values.iter().map(|item| physical_literal(item, element, form)).collect();
+            return Ok(list.map(|list| value.in_list(list, negated)));
+        }
+        if needs_order_key(value.ty) || compared(value.ty, element) != Some(Compared::Plain) {
             return Ok(None);
         }
         let list = array

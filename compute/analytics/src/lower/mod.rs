@@ -11,10 +11,13 @@
 mod aggregate;
 mod compare;
 mod expr;
+mod fold;
 mod guard;
 mod join;
 mod limit;
 mod native;
+mod native_aggregate;
+mod physical;
 mod scalar_join;
 mod semi_join;
 mod set_op;
@@ -27,9 +30,11 @@ mod with;
 use crate::cte::CteRows;
 use crate::engine::QueryEnv;
 use crate::error::from_datafusion;
+use crate::exact::Attempt;
 use crate::kernel::order_key;
 use crate::operator::{DistinctOn, operator_plan};
-use crate::scan::{ScanProvider, column_name};
+use crate::physical::{Physical, to_default};
+use crate::scan::{ScanProvider, column_name, scan_form};
 use crate::values::{data_type, needs_order_key};
 use ahash::AHashMap;
 use arrow::datatypes::{Field, FieldRef};
@@ -38,6 +43,7 @@ use datafusion::catalog::default_table_source::provider_as_source;
 use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, Sort, SortExpr};
+use parking_lot::Mutex;
 use shardforge_compute::sql::bound::{ColDef, ColId, CteId, Expr, Query, Rel, SortKey, TableScan};
 use shardforge_compute::{SqlError, SqlResult};
 use shardforge_types::PgType;
@@ -62,6 +68,9 @@ pub(crate) struct Lowering {
     ctes: AHashMap<CteId, CteEntry>,
     /// Numbers for names and columns of our own, unique in the statement.
     numbers: Arc<AtomicU32>,
+    /// The columns made so far that have a form of their own: what uses a column is lowered after what makes it.
+    forms: Mutex<AHashMap<ColId, Physical>>,
+    attempt: Arc<Attempt>,
     /// Whether it is a subquery, which may run many times.
     is_nested: bool,
 }
@@ -97,12 +106,14 @@ fn appended(plan: &LogicalPlan, columns: &[ColDef]) -> SqlResult<DFSchemaRef> {
 
 impl Lowering {
     /// For a statement.
-    pub(crate) fn new(env: Arc<QueryEnv>) -> Self {
+    pub(crate) fn new(env: Arc<QueryEnv>, attempt: Arc<Attempt>) -> Self {
         Self {
             env,
             outer: AHashMap::new(),
             ctes: AHashMap::new(),
             numbers: Arc::new(AtomicU32::new(0)),
+            forms: Mutex::default(),
+            attempt,
             is_nested: false,
         }
     }
@@ -114,6 +125,9 @@ impl Lowering {
             outer: outer.iter().copied().collect(),
             ctes: self.ctes.clone(),
             numbers: self.numbers.clone(),
+            // What it makes comes out in the forms of the types.
+            forms: Mutex::default(),
+            attempt: self.attempt.clone(),
             is_nested: true,
         }
     }
@@ -127,7 +141,7 @@ impl Lowering {
         ColDef { id: ColId(OWN_COLUMNS + self.number()), ty, name: name.to_owned() }
     }
 
-    /// A column's value.
+    /// A column's value, in the form of its type.
     fn column(&self, id: ColId, ty: PgType) -> DfExpr {
         let name = column_name(id);
         if self.outer.contains_key(&id) {
@@ -137,7 +151,21 @@ impl Lowering {
                 Some(field),
             ));
         }
-        DfExpr::Column(Column::new_unqualified(name))
+        let column = DfExpr::Column(Column::new_unqualified(name));
+        match self.form_of(id) {
+            Some(form) => to_default(ty, form, column),
+            None => column,
+        }
+    }
+
+    /// The form that a column has instead of its type's. Columns of outer queries come in that of their type.
+    fn form_of(&self, id: ColId) -> Option<Physical> {
+        if self.outer.contains_key(&id) { None } else { self.forms.lock().get(&id).copied() }
+    }
+
+    /// Notes the form of a column that is made.
+    fn set_form(&self, id: ColId, form: Physical) {
+        self.forms.lock().insert(id, form);
     }
 
     /// A query with exactly its output columns.
@@ -232,6 +260,11 @@ impl Lowering {
     }
 
     fn table(&self, scan: &TableScan) -> SqlResult<LogicalPlan> {
+        for (column, position) in &scan.cols {
+            if let Some(form) = scan_form(scan, *position) {
+                self.set_form(column.id, form);
+            }
+        }
         self.scan_provider(Arc::new(ScanProvider::new(scan, self.env.clone())))
     }
 
@@ -241,7 +274,7 @@ impl Lowering {
         for (column, expr) in exprs {
             let (expr, below) = self.hoist(expr, plan)?;
             plan = below;
-            out.push(self.expr(&expr)?.alias(column_name(column.id)));
+            out.push(self.named(column, &expr)?);
         }
         ok(builder(plan).project(out).and_then(LogicalPlanBuilder::build))
     }
@@ -257,7 +290,8 @@ impl Lowering {
     }
 
     fn distinct(&mut self, plan: LogicalPlan, columns: &[ColDef]) -> SqlResult<LogicalPlan> {
-        if !columns.iter().any(|column| needs_order_key(column.ty)) {
+        let keyed = |column: &ColDef| needs_order_key(column.ty) && self.form_of(column.id).is_none();
+        if !columns.iter().any(keyed) {
             return ok(builder(plan).distinct().and_then(LogicalPlanBuilder::build));
         }
         let keys = columns
@@ -270,6 +304,9 @@ impl Lowering {
 
     /// An expression's value in a form that Arrow compares as PostgreSQL does.
     fn comparable(&self, expr: &Expr) -> SqlResult<DfExpr> {
+        if let Some((value, _)) = self.physical(expr)? {
+            return Ok(value);
+        }
         let value = self.expr(expr)?;
         Ok(if needs_order_key(expr.ty) { order_key(expr.ty, value) } else { value })
     }

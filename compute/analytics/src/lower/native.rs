@@ -1,6 +1,7 @@
 //! What can be said of an expression without lowering it.
 
 use super::compare::{compared, comparison};
+use super::physical::{is_date_and_timestamp, is_like, plain_pattern};
 use shardforge_compute::catalog::builtin;
 use shardforge_compute::functions::is_volatile;
 use shardforge_compute::sql::bound::{Expr, ExprKind};
@@ -37,7 +38,10 @@ const TOTAL: &[&str] = &[
 
 fn is_total(func: Oid, args: &[Expr]) -> bool {
     if comparison(func).is_some() {
-        return matches!(args, [a, b] if compared(a.ty, b.ty).is_some());
+        return matches!(args, [a, b] if compared(a.ty, b.ty).is_some() || is_date_and_timestamp(func, a.ty, b.ty));
+    }
+    if is_like(func).is_some() {
+        return matches!(args, [_, pattern] if plain_pattern(pattern).is_some());
     }
     builtin::proc(func).is_some_and(|entry| {
         TOTAL.contains(&entry.name)

@@ -138,6 +138,8 @@ impl Lowering {
             .map(|(column, call)| Some((column.id, or_empty(column, call, &marker)?)))
             .collect();
         let Some(values) = values else { return Ok(None) };
+        let aggregate = Aggregate { input: pulled.rel, groups: groups.clone(), calls: rel.calls.clone() };
+        let right = self.aggregate(&aggregate)?;
         let mut on = Vec::new();
         for (equality, (group, _)) in equalities.iter().zip(&groups) {
             let mut condition = equality.condition.clone();
@@ -146,7 +148,6 @@ impl Lowering {
             }
             on.push(self.expr(&condition)?);
         }
-        let right = self.aggregate(&Aggregate { input: pulled.rel, groups, calls: rel.calls.clone() })?;
         let joined = builder(plan.clone()).join_on(right, JoinType::Left, on);
         let mut value = value;
         substitute(&mut value, &values);

@@ -142,6 +142,7 @@ impl Lowering {
         if !self.is_join(&pulled, query, test.map(|(test, ..)| test), columns) {
             return Ok(None);
         }
+        let right = self.rel(&pulled.rel)?;
         let mut on = Vec::new();
         for condition in &pulled.conditions {
             on.push(self.expr(condition)?);
@@ -158,7 +159,6 @@ impl Lowering {
         if on.is_empty() {
             on.push(lit(true));
         }
-        let right = self.rel(&pulled.rel)?;
         Ok(Some((right, if anti { JoinType::LeftAnti } else { JoinType::LeftSemi }, on)))
     }
 

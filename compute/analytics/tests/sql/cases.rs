@@ -80,8 +80,8 @@ fn run(name: &str, world: &World) -> Vec<String> {
 #[test]
 #[allow(clippy::disallowed_methods)] // test files, read as they lie
 fn queries_give_what_postgresql_gives() {
-    let world =
-        World::new(EngineConfig { threads: 2, memory_bytes: 256 << 20 }, include_str!("data/tables.sql"));
+    let config = EngineConfig { threads: 2, memory_bytes: 256 << 20, spill_dir: None };
+    let world = World::new(config, concat!(include_str!("data/tables.sql"), include_str!("data/tpch.sql")));
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql/cases");
     let mut names: Vec<String> = std::fs::read_dir(dir)
         .unwrap()

@@ -6,7 +6,7 @@ use shardforge_compute::report::ReportEngine;
 use shardforge_types::{Datum, SqlState};
 use std::sync::Arc;
 
-const CONFIG: EngineConfig = EngineConfig { threads: 2, memory_bytes: 64 << 20 };
+const CONFIG: EngineConfig = EngineConfig { threads: 2, memory_bytes: 64 << 20, spill_dir: None };
 
 fn world() -> World {
     World::new(CONFIG, include_str!("data/tables.sql"))
@@ -22,7 +22,7 @@ fn an_engine_can_be_dropped_inside_another_runtime() {
 
 #[test]
 fn a_query_beyond_the_memory_limit_is_53200_with_a_hint() {
-    let world = World::new(EngineConfig { threads: 1, memory_bytes: 1 << 20 }, "");
+    let world = World::new(EngineConfig { threads: 1, memory_bytes: 1 << 20, spill_dir: None }, "");
     for query in [
         "select g from generate_series(1, 200000) g order by g desc",
         "select count(distinct g::numeric) from generate_series(1, 200000) g",

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes what PostgreSQL answers into the case files: expect.py PORT [FILE...].
 
-Makes the tables of data/tables.sql in a scratch database of the server on that port of loopback.
+Makes the tables of data/*.sql in a scratch database of the server on that port of loopback.
 """
 import pathlib
 import re
@@ -21,7 +21,7 @@ def psql(database, text):
 
 psql("postgres", "drop database if exists report_cases;")
 psql("postgres", "create database report_cases lc_collate 'C' lc_ctype 'C.UTF-8' template template0;")
-made = psql("report_cases", (here / "data/tables.sql").read_text())
+made = psql("report_cases", "".join(file.read_text() for file in sorted((here / "data").glob("*.sql"))))
 if made.stderr:
     sys.exit(made.stderr)
 

@@ -128,8 +128,19 @@ WHERE c.relkind IN ('r','p','v','m','S','f','')
 ORDER BY 1,2
 ----
 public|arr|table|postgres
+public|chars|table|postgres
+public|customer|table|postgres
+public|days|table|postgres
 public|emp|table|postgres
+public|huge|table|postgres
+public|lineitem|table|postgres
+public|nation|table|postgres
 public|nn|table|postgres
+public|orders|table|postgres
+public|part|table|postgres
+public|partsupp|table|postgres
+public|region|table|postgres
+public|supplier|table|postgres
 public|t|table|postgres
 public|u|table|postgres
 public|v|table|postgres
@@ -152,8 +163,19 @@ WHERE c.relkind IN ('r','p','')
 ORDER BY 1,2
 ----
 public|arr|table|postgres|permanent|heap|NULL
+public|chars|table|postgres|permanent|heap|NULL
+public|customer|table|postgres|permanent|heap|NULL
+public|days|table|postgres|permanent|heap|NULL
 public|emp|table|postgres|permanent|heap|NULL
+public|huge|table|postgres|permanent|heap|NULL
+public|lineitem|table|postgres|permanent|heap|NULL
+public|nation|table|postgres|permanent|heap|NULL
 public|nn|table|postgres|permanent|heap|NULL
+public|orders|table|postgres|permanent|heap|NULL
+public|part|table|postgres|permanent|heap|NULL
+public|partsupp|table|postgres|permanent|heap|NULL
+public|region|table|postgres|permanent|heap|NULL
+public|supplier|table|postgres|permanent|heap|NULL
 public|t|table|postgres|permanent|heap|NULL
 public|u|table|postgres|permanent|heap|NULL
 public|v|table|postgres|permanent|heap|NULL
@@ -191,7 +213,16 @@ WHERE c.relkind IN ('i','I','')
 ORDER BY 1,2
 ----
 public|arr_pkey|index|postgres|arr
+public|customer_pkey|index|postgres|customer
 public|emp_pkey|index|postgres|emp
+public|huge_pkey|index|postgres|huge
+public|lineitem_pkey|index|postgres|lineitem
+public|nation_pkey|index|postgres|nation
+public|orders_pkey|index|postgres|orders
+public|part_pkey|index|postgres|part
+public|partsupp_pkey|index|postgres|partsupp
+public|region_pkey|index|postgres|region
+public|supplier_pkey|index|postgres|supplier
 public|t_pkey|index|postgres|t
 
 SELECT n.nspname as "Schema",
@@ -389,8 +420,19 @@ WHERE c.relkind IN ('r','v','m','S','f','p')
 ORDER BY 1, 2
 ----
 public|arr|table|NULL||
+public|chars|table|NULL||
+public|customer|table|NULL||
+public|days|table|NULL||
 public|emp|table|NULL||
+public|huge|table|NULL||
+public|lineitem|table|NULL||
+public|nation|table|NULL||
 public|nn|table|NULL||
+public|orders|table|NULL||
+public|part|table|NULL||
+public|partsupp|table|NULL||
+public|region|table|NULL||
+public|supplier|table|NULL||
 public|t|table|NULL||
 public|u|table|NULL||
 public|v|table|NULL||

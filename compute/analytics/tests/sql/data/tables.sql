@@ -18,3 +18,12 @@ create table emp (id integer primary key, boss integer, name text not null, pay 
 insert into emp values
   (1, null, 'ann', 100.00, '2020-01-01'), (2, 1, 'bob', 80.50, '2020-02-01'), (3, 1, 'cid', 80.5, '2021-01-01'),
   (4, 2, 'dan', 60, '2021-06-01'), (5, 2, 'eve', null, '2022-01-01'), (6, 4, 'fay', 40.25, null);
+create table huge (id integer primary key, big numeric(38,2), nan numeric(10,3));
+insert into huge values
+  (1, 999999999999999999999999999999999999.99, 'NaN'), (2, -999999999999999999999999999999999999.98, 5.5),
+  (3, 999999999999999999999999999999999999.99, 7), (4, 1.5, null), (5, null, 'NaN');
+create table chars (c char(4), d integer);
+insert into chars values ('a', 1), (E'a\t', 2), ('ab', 3), ('', 4), (null, 5), ('a', 6), ('é', 7), (E'a\x1f', 8);
+create table days (d date);
+insert into days values ('2000-02-29'), ('2000-03-01'), ('0001-01-01'), ('4713-01-01 BC'), ('9999-12-31'), ('infinity'),
+  ('2000-03-02'), (null);

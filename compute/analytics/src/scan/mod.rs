@@ -1,21 +1,31 @@
-//! Tables for DataFusion: a provider for each scan of a query, and the plan that pulls rows.
+//! Tables for DataFusion: a provider for each scan of a query ([`ScanProvider`]), and the plan that reads it.
+//!
+//! 1. `exec`: parts, filters that were pushed down, limits; who takes what from the table source.
+//! 2. `decode`: stored rows into Arrow columns, only those wanted.
+//! 3. `estimate`: what the planner is told of the rows.
+
+mod decode;
+mod estimate;
+mod exec;
 
 use crate::engine::QueryEnv;
 use crate::error::to_datafusion;
 use crate::kernel::order_key_operand;
-use crate::source::{Source, SourceExec};
+use crate::physical::{Physical, column_type, number_of};
 use crate::values::{data_type, from_array, to_array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
-use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::scalar::ScalarValue;
+use decode::Wanted;
+use exec::ScanExec;
 use shardforge_compute::SqlResult;
-use shardforge_compute::report::{BoundOp, ColumnBound, RowStream, Rows, ScanSpec};
+use shardforge_compute::catalog::TableKind;
+use shardforge_compute::report::{BoundOp, ColumnBound, Rows, ScanSpec};
 use shardforge_compute::sql::bound::{ColDef, TableScan};
 use shardforge_types::key::decode_key_column;
 use shardforge_types::{Datum, PgType};
@@ -31,6 +41,14 @@ pub(crate) fn field(column: &ColDef) -> Field {
     Field::new(column_name(column.id), data_type(column.ty), true)
 }
 
+/// The form of a scan's column, if it is not that of its type.
+pub(crate) fn scan_form(scan: &TableScan, position: usize) -> Option<Physical> {
+    if scan.table.kind != TableKind::Table {
+        return None;
+    }
+    Physical::of_table(scan.table.columns.get(position)?.ty)
+}
+
 /// One scan of a table.
 pub(crate) struct ScanProvider {
     scan: TableScan,
@@ -40,7 +58,14 @@ pub(crate) struct ScanProvider {
 
 impl ScanProvider {
     pub(crate) fn new(scan: &TableScan, env: Arc<QueryEnv>) -> Self {
-        let fields: Vec<Field> = scan.cols.iter().map(|(column, _)| field(column)).collect();
+        let fields: Vec<Field> = scan
+            .cols
+            .iter()
+            .map(|(column, position)| {
+                let ty = column_type(column.ty, scan_form(scan, *position));
+                Field::new(column_name(column.id), ty, true)
+            })
+            .collect();
         Self { scan: scan.clone(), schema: Arc::new(Schema::new(fields)), env }
     }
 
@@ -82,7 +107,10 @@ impl ScanProvider {
 
     fn bound(&self, filter: &Expr) -> Option<ColumnBound> {
         let ((column, position), op, value, by_key) = self.comparison(filter)?;
-        let value = constant_value(value, column.ty, by_key)?;
+        let value = match scan_form(&self.scan, *position) {
+            Some(_) if !by_key => physical_constant(value)?,
+            _ => constant_value(value, column.ty, by_key)?,
+        };
         (!value.is_null()).then_some(ColumnBound { column: *position, op, value })
     }
 }
@@ -106,6 +134,17 @@ fn constant_value(expr: &Expr, ty: PgType, by_key: bool) -> Option<Datum> {
             }
             _ => None,
         },
+    }
+}
+
+/// A constant that a column in a form of its own is compared with.
+fn physical_constant(expr: &Expr) -> Option<Datum> {
+    match expr {
+        Expr::Literal(ScalarValue::Decimal128(Some(value), _, scale), _) => {
+            Some(Datum::Numeric(number_of(*value, u8::try_from(*scale).ok()?)))
+        }
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => Some(Datum::text(text.as_str())),
+        _ => None,
     }
 }
 
@@ -157,19 +196,22 @@ impl TableProvider for ScanProvider {
         let places = projection.unwrap_or(&all);
         let schema = Arc::new(self.schema.project(places)?);
         let bounds: Vec<ColumnBound> = filters.iter().filter_map(|filter| self.bound(filter)).collect();
-        let part = TablePart {
-            schema: schema.clone(),
-            types: places.iter().map(|at| self.scan.cols[*at].0.ty).collect(),
-            spec: ScanSpec {
-                table: self.scan.table.clone(),
-                columns: places.iter().map(|at| self.scan.cols[*at].1).collect(),
-                bounds,
-                limit,
-                as_of: self.scan.as_of,
-            },
-            env: self.env.clone(),
+        let columns = places
+            .iter()
+            .map(|at| {
+                let (column, position) = &self.scan.cols[*at];
+                Wanted { position: *position, ty: column.ty, physical: scan_form(&self.scan, *position) }
+            })
+            .collect();
+        let spec = ScanSpec {
+            table: self.scan.table.clone(),
+            columns: places.iter().map(|at| self.scan.cols[*at].1).collect(),
+            bounds,
+            limit: None,
+            as_of: self.scan.as_of,
         };
-        Ok(Arc::new(SourceExec::new(Arc::new(part), schema)))
+        let exec = ScanExec::new(spec, columns, schema, self.env.clone(), limit).map_err(to_datafusion)?;
+        Ok(Arc::new(exec))
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
@@ -181,15 +223,6 @@ impl TableProvider for ScanProvider {
             })
             .collect())
     }
-}
-
-/// The scan itself.
-#[derive(Debug)]
-struct TablePart {
-    schema: SchemaRef,
-    types: Vec<PgType>,
-    spec: ScanSpec,
-    env: Arc<QueryEnv>,
 }
 
 /// Rows as a batch.
@@ -204,49 +237,24 @@ pub(crate) fn to_batch(schema: &SchemaRef, types: &[PgType], rows: &Rows) -> Sql
         .map_err(|error| shardforge_compute::SqlError::internal(format!("rows of a table: {error}")))
 }
 
-impl Source for TablePart {
-    fn describe(&self) -> String {
-        let table = &self.spec.table;
-        let name = |column: usize| table.columns.get(column).map_or("?", |column| column.name.as_str());
-        let columns: Vec<_> = self.spec.columns.iter().map(|column| name(*column)).collect();
-        let mut out = format!("TableScan: {}.{} [{}]", table.schema_name, table.name, columns.join(", "));
-        for bound in &self.spec.bounds {
-            let op = match bound.op {
-                BoundOp::Lt => "<",
-                BoundOp::Le => "<=",
-                BoundOp::Eq => "=",
-                BoundOp::Ge => ">=",
-                BoundOp::Gt => ">",
-            };
-            let ty = table.columns.get(bound.column).map_or(PgType::TEXT, |column| column.ty);
-            let settings = self.env.report.session.settings();
-            let value = shardforge_types::text::output_string(&bound.value, ty, settings).unwrap_or_default();
-            out.push_str(&format!(", {} {op} {value}", name(bound.column)));
-        }
-        if let Some(limit) = self.spec.limit {
-            out.push_str(&format!(", limit {limit}"));
-        }
-        out
-    }
-
-    fn open(&self, _: &TaskContext) -> Result<SendableRecordBatchStream> {
-        let (schema, types, env, spec) =
-            (self.schema.clone(), self.types.clone(), self.env.clone(), self.spec.clone());
-        let start = move || async move {
-            let rows = env.report.tables.scan(spec).await.map_err(to_datafusion)?;
-            Ok::<_, datafusion::error::DataFusionError>(futures::stream::try_unfold(
-                (rows, schema, types),
-                |(mut rows, schema, types): (Box<dyn RowStream>, _, _)| async move {
-                    let batch = rows.next().await.map_err(to_datafusion)?;
-                    if batch.is_empty() {
-                        return Ok(None);
-                    }
-                    let batch = to_batch(&schema, &types, &batch).map_err(to_datafusion)?;
-                    Ok(Some((batch, (rows, schema, types))))
-                },
-            ))
+/// A scan for EXPLAIN.
+pub(super) fn describe(spec: &ScanSpec, env: &QueryEnv) -> String {
+    let table = &spec.table;
+    let name = |column: usize| table.columns.get(column).map_or("?", |column| column.name.as_str());
+    let columns: Vec<_> = spec.columns.iter().map(|column| name(*column)).collect();
+    let mut out = format!("TableScan: {}.{} [{}]", table.schema_name, table.name, columns.join(", "));
+    for bound in &spec.bounds {
+        let op = match bound.op {
+            BoundOp::Lt => "<",
+            BoundOp::Le => "<=",
+            BoundOp::Eq => "=",
+            BoundOp::Ge => ">=",
+            BoundOp::Gt => ">",
         };
-        let stream = futures::TryStreamExt::try_flatten(futures::stream::once(start()));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), stream)))
+        let ty = table.columns.get(bound.column).map_or(PgType::TEXT, |column| column.ty);
+        let settings = env.report.session.settings();
+        let value = shardforge_types::text::output_string(&bound.value, ty, settings).unwrap_or_default();
+        out.push_str(&format!(", {} {op} {value}", name(bound.column)));
     }
+    out
 }
