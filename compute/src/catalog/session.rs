@@ -102,4 +102,8 @@ impl CatalogLookup for SessionCatalog {
     fn database(&self) -> &str {
         self.catalog.name()
     }
+
+    fn table_rows(&self, table: Oid) -> Option<f64> {
+        self.catalog.statistics(table).map(|known| known.rows)
+    }
 }
