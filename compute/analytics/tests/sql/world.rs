@@ -71,6 +71,7 @@ fn first_catalog_rows() -> CatalogRows {
         indexes: Vec::new(),
         types: Vec::new(),
         descriptions: Vec::new(),
+        sequences: Vec::new(),
         table_statistics: Vec::new(),
         column_statistics: Vec::new(),
         shared_descriptions: Vec::new(),
@@ -110,6 +111,7 @@ fn define(rows: &mut CatalogRows, table: &CreateTable, first: u32) {
             default_oid: if column.default.is_some() { Oid(first + 10 + at as u32) } else { Oid::INVALID },
             default: column.default.clone(),
             missing: None,
+            identity: None,
             dropped: false,
         });
     }
