@@ -16,6 +16,8 @@
 )]
 
 mod cases;
+mod histories;
+mod isolation;
 mod server;
 mod tools;
 mod wire;

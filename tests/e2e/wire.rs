@@ -128,6 +128,8 @@ pub struct Wire {
     pub key: (i32, i32),
     /// What the server said of itself at the start.
     pub start: Vec<String>,
+    /// The texts of errors and notices, as they came.
+    pub messages: Vec<String>,
 }
 
 impl Wire {
@@ -138,10 +140,20 @@ impl Wire {
         wire
     }
 
+    /// The same, when there may be no server.
+    pub fn reach(port: u16) -> Option<Wire> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        let wire = Self::on(Self::ready(stream), "postgres");
+        (wire.start.last().map(String::as_str) == Some("Z:I")).then_some(wire)
+    }
+
     /// The same; what the server answers is in `start`, up to Z or the end.
     pub fn try_connect(port: u16, database: &str) -> Wire {
-        let stream = Self::socket(port);
-        let mut wire = Wire { stream, key: (0, 0), start: Vec::new() };
+        Self::on(Self::socket(port), database)
+    }
+
+    fn on(stream: TcpStream, database: &str) -> Wire {
+        let mut wire = Wire { stream, key: (0, 0), start: Vec::new(), messages: Vec::new() };
         let mut packet = 196_608i32.to_be_bytes().to_vec();
         for part in ["user", "postgres", "database", database, ""] {
             packet.extend(part.as_bytes());
@@ -155,7 +167,10 @@ impl Wire {
 
     /// A socket on which nothing was said yet.
     pub fn socket(port: u16) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        Self::ready(TcpStream::connect(("127.0.0.1", port)).unwrap())
+    }
+
+    fn ready(stream: TcpStream) -> TcpStream {
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.set_nodelay(true).unwrap();
         stream
@@ -208,6 +223,9 @@ impl Wire {
         if head[0] == b'K' {
             let at = |i: usize| i32::from_be_bytes([body[i], body[i + 1], body[i + 2], body[i + 3]]);
             self.key = (at(0), at(4));
+        }
+        if matches!(head[0], b'E' | b'N') {
+            self.messages.push(field(&body, b'M'));
         }
         line(head[0], &body)
     }
@@ -268,6 +286,19 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A field of an error or notice.
+fn field(body: &[u8], wanted: u8) -> String {
+    let mut body = Body(body);
+    while body.0[0] != 0 {
+        let code = body.take(1)[0];
+        let text = body.string();
+        if code == wanted {
+            return text;
+        }
+    }
+    String::new()
+}
+
 fn line(tag: u8, body: &[u8]) -> String {
     let mut body = Body(body);
     let text = match tag {
@@ -292,17 +323,7 @@ fn line(tag: u8, body: &[u8]) -> String {
             let types: Vec<_> = (0..body.i16()).map(|_| body.i32().to_string()).collect();
             types.join(",")
         }
-        b'E' | b'N' => {
-            let mut state = String::new();
-            while body.0[0] != 0 {
-                let code = body.take(1)[0];
-                let text = body.string();
-                if code == b'C' {
-                    state = text;
-                }
-            }
-            state
-        }
+        b'E' | b'N' => field(body.0, b'C'),
         b'C' => body.string(),
         b'S' => format!("{}={}", body.string(), body.string()),
         b'Z' => (body.take(1)[0] as char).to_string(),

@@ -153,6 +153,10 @@ impl Session {
     /// 25006 in a read-only transaction.
     pub(super) fn refuse_writes(&self, bound: &BoundStatement) -> SqlResult<()> {
         let verb = match bound {
+            BoundStatement::Query(query) => match query.rel.row_lock() {
+                Some(strength) => strength.command(),
+                None => return Ok(()),
+            },
             BoundStatement::Insert(_) => "INSERT",
             BoundStatement::Update(_) => "UPDATE",
             BoundStatement::Delete(_) => "DELETE",

@@ -6,7 +6,7 @@
 use super::Session;
 use crate::catalog::SessionCatalog;
 use crate::row_exec::expr::{Env, Scope, compile};
-use crate::sql::bound::AsOf;
+use crate::sql::bound::{AsOf, IsolationLevel as SqlLevel};
 use crate::sql::{BindContext, ParsedStatement, bind_default};
 use crate::txn::{Committed, IsolationLevel, Txn, TxnOptions};
 use crate::{SqlError, SqlResult};
@@ -96,7 +96,7 @@ impl Session {
         let options = TxnOptions { isolation, read_only: true, as_of: Some(lsn) };
         transaction.txn = Arc::new(Mutex::new(Some(Txn::begin(&branch, options))));
         transaction.read_only = true;
-        transaction.isolation = isolation;
+        transaction.level = SqlLevel::RepeatableRead;
         transaction.as_of = Some((lsn, one_statement));
         transaction.catalog = None;
         self.sequences.set_read_only(true);

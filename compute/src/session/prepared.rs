@@ -47,6 +47,8 @@ pub(super) struct Portal {
     /// Format codes of the result columns, as the wire has them.
     pub(super) formats: Vec<u8>,
     pub(super) state: PortalState,
+    /// How many savepoints its transaction had made when it was made.
+    pub(super) moment: u64,
 }
 
 /// How far a portal is.
@@ -330,7 +332,8 @@ impl Session {
                 .collect::<SqlResult<Arc<[Datum]>>>()?
         };
         let formats = bind.result_formats.to_vec();
-        let portal = Portal { prepared, plan, params, formats, state: PortalState::Fresh };
+        let moment = self.transaction.as_ref().map_or(0, |transaction| transaction.moment());
+        let portal = Portal { prepared, plan, params, formats, state: PortalState::Fresh, moment };
         self.portals.insert(bind.portal.to_string(), portal);
         Ok(())
     }

@@ -374,6 +374,12 @@ impl Session {
                 // Undone when the transaction rolls back, an implicit one too.
                 drop(settings);
                 self.transaction();
+                if let Some(value) = value
+                    && let Some(modes) = super::transaction::modes_of_setting(name, value)?
+                {
+                    self.set_modes(modes)?;
+                    return Ok(Outcome::done("SET"));
+                }
                 let mut settings = self.settings.lock();
                 let in_block = self.transaction.as_ref().is_some_and(|transaction| transaction.block);
                 if *local && !in_block {
@@ -400,6 +406,12 @@ impl Session {
                 Ok(Outcome::rows(settings.all().into_iter().map(row).collect(), Tag::Plain("SHOW")))
             }
             SettingStatement::Show { name } => {
+                if name.starts_with("transaction_") {
+                    // Of a transaction of its own, outside of a block.
+                    drop(settings);
+                    self.transaction();
+                    settings = self.settings.lock();
+                }
                 let value = settings.show(name)?.to_string();
                 Ok(Outcome::rows(vec![vec![Datum::text(value)]], Tag::Plain("SHOW")))
             }

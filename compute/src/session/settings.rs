@@ -131,6 +131,14 @@ pub struct SessionSettings {
     changed: Vec<&'static str>,
 }
 
+/// All values at one moment.
+#[derive(Debug, Clone)]
+pub struct SettingsMark {
+    values: Arc<Values>,
+    /// How many SET LOCAL there were.
+    local: usize,
+}
+
 impl Default for SessionSettings {
     fn default() -> Self {
         let initial: Values =
@@ -225,6 +233,19 @@ impl SessionSettings {
         }
         if self.current.keys().any(|key| !values.contains_key(key)) {
             Arc::make_mut(&mut self.current).retain(|key, _| values.contains_key(key));
+        }
+    }
+
+    /// The values as they are now, for a savepoint.
+    pub fn mark(&self) -> SettingsMark {
+        SettingsMark { values: self.current.clone(), local: self.local.len() }
+    }
+
+    /// Back to how they were: ROLLBACK TO.
+    pub fn restore_mark(&mut self, mark: &SettingsMark) {
+        self.local.truncate(mark.local);
+        if !Arc::ptr_eq(&mark.values, &self.current) {
+            self.restore(&mark.values);
         }
     }
 
@@ -324,6 +345,11 @@ impl SessionSettings {
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|name| (name, self.current[name].clone())).collect()
     }
+}
+
+/// A value as the setting would hold it.
+pub(super) fn checked(setting: &str, value: &str) -> SqlResult<String> {
+    check(setting, value.to_string(), &mut Settings::default())
 }
 
 fn unrecognized(name: &str) -> SqlError {
@@ -474,13 +500,16 @@ fn check(name: &str, value: String, forms: &mut Settings) -> SqlResult<String> {
             "auto" | "row" | "report" => Ok(value.to_lowercase()),
             _ => Err(invalid().hint("Available values: auto, row, report.")),
         },
-        "default_transaction_isolation" => match value.to_lowercase().as_str() {
+        "default_transaction_isolation" | "transaction_isolation" => match value.to_lowercase().as_str() {
             "read uncommitted" | "read committed" | "repeatable read" | "serializable" => {
                 Ok(value.to_lowercase())
             }
             _ => Err(invalid()),
         },
-        "default_transaction_read_only" | "default_transaction_deferrable" => {
+        "default_transaction_read_only"
+        | "default_transaction_deferrable"
+        | "transaction_read_only"
+        | "transaction_deferrable" => {
             Ok(if truth(&value).ok_or_else(invalid)? { "on" } else { "off" }.to_string())
         }
         "statement_timeout"

@@ -1,6 +1,7 @@
 //! A session's transaction: implicit or a block, its savepoints, and its end.
 
 use super::Session;
+use super::settings::{SettingsMark, checked};
 use crate::catalog::DatabaseCatalog;
 use crate::sql::bound::{IsolationLevel as SqlLevel, TransactionModes, TransactionStatement};
 use crate::txn::{IsolationLevel, Savepoint, Txn, TxnOptions};
@@ -29,21 +30,56 @@ pub(super) struct Transaction {
     pub(super) changed_schema: bool,
     /// Whether it refuses writes.
     pub(super) read_only: bool,
-    /// Its isolation level.
-    pub(super) isolation: IsolationLevel,
+    /// Its isolation level, as it was asked for.
+    pub(super) level: SqlLevel,
+    /// Whether it was begun DEFERRABLE. No snapshot here can turn out unsafe for a read-only transaction,
+    /// so it never has to wait for one.
+    deferrable: bool,
     /// The point of history that it reads, and whether one statement alone asked for it.
     pub(super) as_of: Option<(Lsn, bool)>,
     /// The LSN that the last statement read at.
     pub(super) snapshot: Option<Lsn>,
     /// The catalog of the last statement.
     pub(super) catalog: Option<Arc<DatabaseCatalog>>,
-    savepoints: Vec<(String, Savepoint)>,
+    savepoints: Vec<Saved>,
+    /// Counts the savepoints made: what is younger than one goes with it.
+    moments: u64,
+}
+
+/// What ROLLBACK TO goes back to.
+struct Saved {
+    name: String,
+    point: Savepoint,
+    /// Portals that were made at this moment or later are closed.
+    moment: u64,
+    read_only: bool,
+    settings: SettingsMark,
 }
 
 impl Transaction {
     /// The data, for as long as the guard is held.
     pub(super) async fn lock(&self) -> OwnedMutexGuard<Option<Txn>> {
         self.txn.clone().lock_owned().await
+    }
+
+    /// How many savepoints were made in it.
+    pub(super) fn moment(&self) -> u64 {
+        self.moments
+    }
+
+    /// A statement has failed. What the innermost savepoint, or the whole block, wrote and locked is
+    /// given up now and not when the client asks for it: others may wait.
+    async fn fail(&mut self) {
+        self.failed = true;
+        let mut guard = self.lock().await;
+        match self.savepoints.last() {
+            Some(saved) => {
+                if let Some(txn) = guard.as_mut() {
+                    txn.rollback_to(saved.point);
+                }
+            }
+            None => drop(guard.take()),
+        }
     }
 
     /// Ends it without effect.
@@ -64,12 +100,38 @@ impl From<SqlLevel> for IsolationLevel {
     }
 }
 
-fn level_name(level: IsolationLevel) -> &'static str {
+fn level_name(level: SqlLevel) -> &'static str {
     match level {
-        IsolationLevel::ReadCommitted => "read committed",
-        IsolationLevel::RepeatableRead => "repeatable read",
-        IsolationLevel::Serializable => "serializable",
+        SqlLevel::ReadUncommitted => "read uncommitted",
+        SqlLevel::ReadCommitted => "read committed",
+        SqlLevel::RepeatableRead => "repeatable read",
+        SqlLevel::Serializable => "serializable",
     }
+}
+
+fn level_of(name: Option<&str>) -> SqlLevel {
+    match name {
+        Some("serializable") => SqlLevel::Serializable,
+        Some("repeatable read") => SqlLevel::RepeatableRead,
+        Some("read uncommitted") => SqlLevel::ReadUncommitted,
+        _ => SqlLevel::ReadCommitted,
+    }
+}
+
+fn on_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+/// What setting one of the `transaction_...` parameters means; `None` for others.
+pub(super) fn modes_of_setting(name: &str, value: &str) -> SqlResult<Option<TransactionModes>> {
+    let mut modes = TransactionModes::default();
+    match name {
+        "transaction_isolation" => modes.isolation = Some(level_of(Some(&checked(name, value)?))),
+        "transaction_read_only" => modes.read_only = Some(checked(name, value)? == "on"),
+        "transaction_deferrable" => modes.deferrable = Some(checked(name, value)? == "on"),
+        _ => return Ok(None),
+    }
+    Ok(Some(modes))
 }
 
 /// 25P02.
@@ -92,17 +154,16 @@ impl Session {
     fn begin(&mut self, modes: TransactionModes) {
         let started = self.now();
         let mut settings = self.settings.lock();
-        let default_level = match settings.get("default_transaction_isolation") {
-            Some("serializable") => IsolationLevel::Serializable,
-            Some("repeatable read") => IsolationLevel::RepeatableRead,
-            _ => IsolationLevel::ReadCommitted,
-        };
-        let isolation = modes.isolation.map_or(default_level, Into::into);
-        let read_only =
-            modes.read_only.unwrap_or(settings.get("default_transaction_read_only") == Some("on"));
+        let level =
+            modes.isolation.unwrap_or_else(|| level_of(settings.get("default_transaction_isolation")));
+        let isolation = level.into();
+        let default = |name| settings.get(name) == Some("on");
+        let read_only = modes.read_only.unwrap_or_else(|| default("default_transaction_read_only"));
+        let deferrable = modes.deferrable.unwrap_or_else(|| default("default_transaction_deferrable"));
         settings.transaction_begins();
-        settings.fix("transaction_isolation", level_name(isolation));
-        settings.fix("transaction_read_only", if read_only { "on" } else { "off" });
+        settings.fix("transaction_isolation", level_name(level));
+        settings.fix("transaction_read_only", on_off(read_only));
+        settings.fix("transaction_deferrable", on_off(deferrable));
         drop(settings);
         self.sequences.set_read_only(read_only);
         let txn = Txn::begin(&self.branch.branch, TxnOptions { isolation, read_only: false, as_of: None });
@@ -114,11 +175,13 @@ impl Session {
             used: false,
             changed_schema: false,
             read_only,
-            isolation,
+            level,
+            deferrable,
             as_of: None,
             snapshot: None,
             catalog: None,
             savepoints: Vec::new(),
+            moments: 0,
         });
     }
 
@@ -143,18 +206,19 @@ impl Session {
             ));
         }
         match statement {
-            TransactionStatement::Begin(modes) => {
+            TransactionStatement::Begin { modes, start } => {
+                let tag = if *start { "START TRANSACTION" } else { "BEGIN" };
                 if in_block {
                     self.warning(
                         SqlState::ACTIVE_SQL_TRANSACTION,
                         "there is already a transaction in progress",
                     );
-                    return Ok("BEGIN");
+                    return Ok(tag);
                 }
                 // Statements before BEGIN in the same query become part of the block.
                 self.transaction().block = true;
                 self.set_modes(*modes)?;
-                Ok("BEGIN")
+                Ok(tag)
             }
             TransactionStatement::BeginAsOf(modes, point) => {
                 if in_block {
@@ -200,9 +264,12 @@ impl Session {
                 Ok("ROLLBACK")
             }
             TransactionStatement::Savepoint(name) => {
+                let settings = self.settings.lock().mark();
                 let transaction = self.block("SAVEPOINT")?;
-                let savepoint = with_txn(transaction, Txn::savepoint).await?;
-                transaction.savepoints.push((name.clone(), savepoint));
+                let point = with_txn(transaction, Txn::savepoint).await?;
+                transaction.moments += 1;
+                let (moment, read_only) = (transaction.moments, transaction.read_only);
+                transaction.savepoints.push(Saved { name: name.clone(), point, moment, read_only, settings });
                 Ok("SAVEPOINT")
             }
             TransactionStatement::Release(name) => {
@@ -212,15 +279,21 @@ impl Session {
                 Ok("RELEASE")
             }
             TransactionStatement::RollbackTo(name) => {
-                self.portals.clear();
                 self.sequences.undone();
                 let transaction = self.block("ROLLBACK TO SAVEPOINT")?;
                 let at = find_savepoint(transaction, name)?;
-                let savepoint = transaction.savepoints[at].1;
-                with_txn(transaction, |txn| txn.rollback_to(savepoint)).await?;
+                let saved = &transaction.savepoints[at];
+                let (point, moment) = (saved.point, saved.moment);
+                with_txn(transaction, |txn| txn.rollback_to(point)).await?;
                 transaction.savepoints.truncate(at + 1);
                 transaction.failed = false;
                 transaction.catalog = None;
+                let read_only = transaction.savepoints[at].read_only;
+                transaction.read_only = read_only;
+                let settings = transaction.savepoints[at].settings.clone();
+                self.settings.lock().restore_mark(&settings);
+                self.sequences.set_read_only(read_only);
+                self.portals.retain(|_, portal| portal.moment < moment);
                 Ok("ROLLBACK")
             }
             TransactionStatement::SetTransaction(modes) => {
@@ -237,14 +310,16 @@ impl Session {
             TransactionStatement::SetSession(modes) => {
                 let mut settings = self.settings.lock();
                 if let Some(level) = modes.isolation {
-                    settings.set("default_transaction_isolation", Some(level_name(level.into())), false)?;
+                    settings.set("default_transaction_isolation", Some(level_name(level)), false)?;
                 }
-                if let Some(read_only) = modes.read_only {
-                    settings.set(
-                        "default_transaction_read_only",
-                        Some(if read_only { "on" } else { "off" }),
-                        false,
-                    )?;
+                let named = [
+                    ("default_transaction_read_only", modes.read_only),
+                    ("default_transaction_deferrable", modes.deferrable),
+                ];
+                for (name, value) in named {
+                    if let Some(value) = value {
+                        settings.set(name, Some(on_off(value)), false)?;
+                    }
                 }
                 Ok("SET")
             }
@@ -254,13 +329,9 @@ impl Session {
     fn current_modes(&self) -> TransactionModes {
         let Some(transaction) = &self.transaction else { return TransactionModes::default() };
         TransactionModes {
-            isolation: Some(match transaction.isolation {
-                IsolationLevel::ReadCommitted => SqlLevel::ReadCommitted,
-                IsolationLevel::RepeatableRead => SqlLevel::RepeatableRead,
-                IsolationLevel::Serializable => SqlLevel::Serializable,
-            }),
+            isolation: Some(transaction.level),
             read_only: Some(transaction.read_only),
-            deferrable: None,
+            deferrable: Some(transaction.deferrable),
         }
     }
 
@@ -280,7 +351,9 @@ impl Session {
         })
     }
 
-    fn set_modes(&mut self, modes: TransactionModes) -> SqlResult<()> {
+    /// Gives the transaction modes, where that is still possible.
+    pub(super) fn set_modes(&mut self, modes: TransactionModes) -> SqlResult<()> {
+        let too_late = |what: &str| Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, what));
         let branch = self.branch.branch.clone();
         let transaction = self.transaction();
         if transaction.as_of.is_some() && modes.read_only == Some(false) {
@@ -291,34 +364,45 @@ impl Session {
             // One snapshot, whatever the level.
             return Ok(());
         }
-        if let Some(level) = modes.isolation {
-            let level = IsolationLevel::from(level);
-            if level != transaction.isolation {
-                if transaction.used {
-                    return Err(SqlError::new(
-                        SqlState::ACTIVE_SQL_TRANSACTION,
-                        "SET TRANSACTION ISOLATION LEVEL must be called before any query",
-                    ));
-                }
-                let txn = Txn::begin(&branch, TxnOptions { isolation: level, read_only: false, as_of: None });
-                transaction.txn = Arc::new(Mutex::new(Some(txn)));
-                transaction.isolation = level;
+        let nested = !transaction.savepoints.is_empty();
+        if let Some(level) = modes.isolation.filter(|level| *level != transaction.level) {
+            if transaction.used {
+                return too_late("SET TRANSACTION ISOLATION LEVEL must be called before any query");
             }
+            if nested {
+                return too_late("SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
+            }
+            let options = TxnOptions { isolation: level.into(), read_only: false, as_of: None };
+            transaction.txn = Arc::new(Mutex::new(Some(Txn::begin(&branch, options))));
+            transaction.level = level;
         }
         if let Some(read_only) = modes.read_only {
-            if transaction.used && transaction.read_only && !read_only {
-                return Err(SqlError::new(
-                    SqlState::ACTIVE_SQL_TRANSACTION,
-                    "transaction read-write mode must be set before any query",
-                ));
+            if transaction.read_only && !read_only {
+                if transaction.savepoints.last().is_some_and(|saved| saved.read_only) {
+                    return too_late("cannot set transaction read-write mode inside a read-only transaction");
+                }
+                if transaction.used {
+                    return too_late("transaction read-write mode must be set before any query");
+                }
             }
             transaction.read_only = read_only;
         }
-        let (level, read_only) = (transaction.isolation, transaction.read_only);
+        if let Some(deferrable) = modes.deferrable {
+            if nested {
+                return too_late("SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction");
+            }
+            if transaction.used {
+                return too_late("SET TRANSACTION [NOT] DEFERRABLE must be called before any query");
+            }
+            transaction.deferrable = deferrable;
+        }
+        let (level, read_only, deferrable) =
+            (transaction.level, transaction.read_only, transaction.deferrable);
         self.sequences.set_read_only(read_only);
         let mut settings = self.settings.lock();
         settings.fix("transaction_isolation", level_name(level));
-        settings.fix("transaction_read_only", if read_only { "on" } else { "off" });
+        settings.fix("transaction_read_only", on_off(read_only));
+        settings.fix("transaction_deferrable", on_off(deferrable));
         Ok(())
     }
 
@@ -364,7 +448,7 @@ impl Session {
     /// A statement has failed: a block waits for its end, anything else is rolled back.
     pub async fn statement_failed(&mut self) {
         match &mut self.transaction {
-            Some(transaction) if transaction.block => transaction.failed = true,
+            Some(transaction) if transaction.block => transaction.fail().await,
             Some(_) => drop(self.end(false).await),
             None => {}
         }
@@ -387,7 +471,7 @@ async fn with_txn<T>(transaction: &Transaction, run: impl FnOnce(&mut Txn) -> T)
 }
 
 fn find_savepoint(transaction: &Transaction, name: &str) -> SqlResult<usize> {
-    transaction.savepoints.iter().rposition(|(savepoint, _)| savepoint == name).ok_or_else(|| {
+    transaction.savepoints.iter().rposition(|saved| saved.name == name).ok_or_else(|| {
         SqlError::new(SqlState::S_E_INVALID_SPECIFICATION, format!("savepoint \"{name}\" does not exist"))
     })
 }

@@ -44,6 +44,11 @@ impl ReadSet {
         }
     }
 
+    /// Whether a key was read, by itself or in a range.
+    pub(crate) fn has(&self, key: &[u8]) -> bool {
+        self.keys.contains(key) || self.ranges.iter().any(|(start, end)| &start[..] <= key && key < &end[..])
+    }
+
     /// A step of a range read; steps that follow one another become one range.
     pub(crate) fn range(&mut self, start: Bytes, end: Bytes) {
         if start >= end {

@@ -13,7 +13,7 @@ use super::reader::{RangeNext, RangeRead, Shared, TxnReader, Visibility};
 use super::{Branch, RowBatch, RowBytes, TxnError, TxnErrorKind};
 use bytes::Bytes;
 use parking_lot::RwLock;
-use shardforge_cache::{Pin, ReadView};
+use shardforge_cache::{Lookup, Pin, ReadView};
 use shardforge_common::key::MAX_KEY_LEN;
 use shardforge_common::mutation::Aspects;
 use shardforge_common::page::MAX_PAGE_LEN;
@@ -359,6 +359,18 @@ impl Txn {
             None if cache.floor_of(key) > snapshot && restart => Err(Interrupt::RestartStatement),
             None => Ok(grant),
         }
+    }
+
+    /// Whether another transaction has put a row under a key since the snapshot, and it is still there:
+    /// then who wants to insert it hears of a duplicate, not of a conflict (C7). A SERIALIZABLE
+    /// transaction that has read the key's absence does not: what it saw was no longer so.
+    pub fn was_inserted_meanwhile(&self, key: &[u8]) -> bool {
+        let read =
+            self.options.isolation == IsolationLevel::Serializable && self.shared.reads.lock().has(key);
+        let cache = &self.shared.branch.cache;
+        let applied = cache.applied();
+        let written = cache.written(key, self.snapshot(), applied, Aspects::EXISTENCE).is_some();
+        !read && written && matches!(cache.view(applied).get(key), Lookup::Found(_))
     }
 
     /// Asks, at every level, that no such aspect of the key is written between the snapshot and the

@@ -5,7 +5,9 @@ mod conformance;
 mod crashes;
 mod durability;
 mod executors;
+mod histories;
 mod history;
+mod isolation;
 mod pgbench;
 mod protocol;
 mod sql;
@@ -23,6 +25,8 @@ pub fn all() -> Vec<Case> {
         executors::CASES,
         crashes::CASES,
         history::CASES,
+        isolation::CASES,
+        histories::CASES,
         protocol::CASES,
         values::CASES,
         pgbench::CASES,

@@ -227,7 +227,7 @@ impl World {
         let (statement, plan) = self.plan(txn, sql).await?;
         let done = || Ok(Outcome::Rows(Vec::new(), 0));
         match &statement {
-            BoundStatement::Transaction(TransactionStatement::Begin(modes)) => {
+            BoundStatement::Transaction(TransactionStatement::Begin { modes, .. }) => {
                 session.in_block = true;
                 if modes.isolation == Some(Level::Serializable) {
                     *txn = self.branch.begin(IsolationLevel::Serializable);

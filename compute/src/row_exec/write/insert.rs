@@ -5,12 +5,12 @@ use super::constraints::{Constraints, duplicate_key};
 use super::returning::ReturningPlan;
 use super::row_writer::{InsertWay, MutationQueue, Taken, entry_taken, key_taken};
 use super::update::Change;
-use crate::SqlResult;
 use crate::row_exec::ExecEnv;
 use crate::row_exec::expr::Evaluator;
 use crate::row_exec::query::{Node, State};
 use crate::row_exec::stop::Step;
 use crate::row_exec::storage::{EntryParts, TableCodec};
+use crate::{SqlError, SqlResult};
 use shardforge_types::Datum;
 use std::ops::Range;
 use std::sync::Arc;
@@ -145,6 +145,10 @@ impl InsertState {
             let Some(conflict) = plan.on_conflict.as_ref().filter(|c| c.covers(taken.index)) else {
                 return Err(duplicate_key(&plan.codec, taken.index, &self.row, env.context).into());
             };
+            // The row that it would take for existing, or change, is one that it may not see.
+            if let Some(error) = &taken.unseen {
+                return Err(SqlError::clone(error).into());
+            }
             let written =
                 self.conflict.resolve(conflict, &plan.codec, taken, &self.row, env, &mut self.queue)?;
             self.conflict.done();

@@ -1,14 +1,14 @@
 //! The mutations of one row: its key, value, index entries and big values.
 
-use crate::SqlResult;
 use crate::row_exec::ExecEnv;
-use crate::row_exec::stop::Step;
+use crate::row_exec::stop::{Step, Stop};
 use crate::row_exec::storage::{EntryParts, TableCodec, delete_chunks, new_chunks};
 use crate::txn::{Checked, LockMode, Visibility};
+use crate::{SqlError, SqlResult};
 use bytes::Bytes;
 use shardforge_common::random::Random;
-use shardforge_types::Datum;
 use shardforge_types::row::{RowInput, RowWriter};
+use shardforge_types::{Datum, SqlState};
 
 /// One mutation to come.
 #[derive(Debug)]
@@ -40,12 +40,20 @@ pub(in crate::row_exec) struct MutationQueue {
 }
 
 /// A unique key that another row has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::row_exec) struct Taken {
     /// `None` is the primary key, else the position in the table's indexes.
     pub(in crate::row_exec) index: Option<usize>,
     /// The key of the other row.
     pub(in crate::row_exec) row_key: Vec<u8>,
+    /// Why the other row is not visible here, though it is there: it came after the snapshot.
+    pub(in crate::row_exec) unseen: Option<Box<SqlError>>,
+}
+
+impl Taken {
+    fn seen(index: Option<usize>, row_key: Vec<u8>) -> Self {
+        Self { index, row_key, unseen: None }
+    }
 }
 
 /// Locks a key against other transactions of this compute, absent or not.
@@ -54,11 +62,27 @@ pub(in crate::row_exec) fn lock(env: &mut ExecEnv<'_>, key: &[u8], mode: LockMod
     Ok(())
 }
 
+/// Locks a unique key; the conflict, when another transaction has put a row there since the snapshot.
+fn lock_unique(env: &mut ExecEnv<'_>, key: &[u8]) -> Step<Option<Box<SqlError>>> {
+    match lock(env, key, LockMode::Update) {
+        Ok(()) => Ok(None),
+        Err(Stop::Error(error))
+            if error.sqlstate() == SqlState::T_R_SERIALIZATION_FAILURE
+                && env.txn.was_inserted_meanwhile(key) =>
+        {
+            Ok(Some(Box::new(error)))
+        }
+        Err(other) => Err(other),
+    }
+}
+
 /// Whether another row lies under this row's key.
 pub(in crate::row_exec) fn key_taken(env: &mut ExecEnv<'_>, key: &[u8]) -> Step<Option<Taken>> {
-    lock(env, key, LockMode::Update)?;
+    if let Some(error) = lock_unique(env, key)? {
+        return Ok(Some(Taken { index: None, row_key: key.to_vec(), unseen: Some(error) }));
+    }
     let found = env.txn.get(key, Visibility::Now)?;
-    Ok(found.map(|_| Taken { index: None, row_key: key.to_vec() }))
+    Ok(found.map(|_| Taken::seen(None, key.to_vec())))
 }
 
 /// Whether another row has the entry of a unique index.
@@ -71,11 +95,13 @@ pub(in crate::row_exec) fn entry_taken(
     if !entry.unique {
         return Ok(None);
     }
-    lock(env, &entry.key, LockMode::Update)?;
+    if let Some(error) = lock_unique(env, &entry.key)? {
+        return Ok(Some(Taken { index: Some(index), row_key: Vec::new(), unseen: Some(error) }));
+    }
     let Some(found) = env.txn.get(&entry.key, Visibility::Now)? else { return Ok(None) };
     let mut row_key = Vec::new();
     codec.indexes()[index].row_key(codec.table().storage, &entry.key, &found.value, &mut row_key)?;
-    Ok(Some(Taken { index: Some(index), row_key }))
+    Ok(Some(Taken::seen(Some(index), row_key)))
 }
 
 impl MutationQueue {

@@ -310,6 +310,18 @@ pub struct LockClause {
     pub wait: LockWait,
 }
 
+impl LockStrength {
+    /// The command that locks so, as messages name it.
+    pub fn command(self) -> &'static str {
+        match self {
+            LockStrength::KeyShare => "SELECT FOR KEY SHARE",
+            LockStrength::Share => "SELECT FOR SHARE",
+            LockStrength::NoKeyUpdate => "SELECT FOR NO KEY UPDATE",
+            LockStrength::Update => "SELECT FOR UPDATE",
+        }
+    }
+}
+
 impl Rel {
     /// Calls `visit` with each expression that stands in the relation or in those below it, not with its operands
     /// and not inside its subqueries.
@@ -372,6 +384,29 @@ impl Rel {
                 }
                 body.for_each_expr(visit);
             }
+        }
+    }
+
+    /// The strength of the first row lock that reading this takes, if it takes any.
+    pub fn row_lock(&self) -> Option<LockStrength> {
+        match self {
+            Rel::Lock { clauses, .. } => clauses.first().map(|clause| clause.strength),
+            Rel::Filter { input, .. }
+            | Rel::Distinct(input)
+            | Rel::DistinctOn { input, .. }
+            | Rel::Sort { input, .. }
+            | Rel::Limit { input, .. }
+            | Rel::Project { input, .. } => input.row_lock(),
+            Rel::With { body, .. } => body.row_lock(),
+            Rel::Join(join) => join.left.row_lock().or_else(|| join.right.row_lock()),
+            Rel::Aggregate(aggregate) => aggregate.input.row_lock(),
+            Rel::Window(window) => window.input.row_lock(),
+            Rel::OneRow
+            | Rel::Values { .. }
+            | Rel::Table(_)
+            | Rel::Function(_)
+            | Rel::CteRef { .. }
+            | Rel::SetOp(_) => None,
         }
     }
 

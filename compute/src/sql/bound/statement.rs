@@ -552,7 +552,12 @@ pub enum AlterTableAction {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransactionStatement {
     /// BEGIN, START TRANSACTION.
-    Begin(TransactionModes),
+    Begin {
+        /// What it says of the transaction.
+        modes: TransactionModes,
+        /// Whether it was spelled START TRANSACTION: the tag repeats it.
+        start: bool,
+    },
     /// COMMIT, END; AND CHAIN.
     Commit {
         /// AND CHAIN.

@@ -93,11 +93,11 @@ impl Parser<'_> {
         let statement = match word {
             "begin" => {
                 block(self);
-                self.begin_modes()?
+                self.begin_modes(false)?
             }
             "start" => {
                 self.expect_kw("transaction")?;
-                self.begin_modes()?
+                self.begin_modes(true)?
             }
             "commit" if self.is_kw("prepared") => return Ok(self.unsupported("COMMIT PREPARED")),
             "rollback" if self.is_kw("prepared") => return Ok(self.unsupported("ROLLBACK PREPARED")),
@@ -133,11 +133,11 @@ impl Parser<'_> {
     }
 
     /// The modes of BEGIN, and AS OF.
-    fn begin_modes(&mut self) -> SqlResult<TransactionStatement> {
+    fn begin_modes(&mut self, start: bool) -> SqlResult<TransactionStatement> {
         let modes = self.transaction_modes()?;
         Ok(match self.as_of()? {
             Some(point) => TransactionStatement::BeginAsOf(modes, point),
-            None => TransactionStatement::Begin(modes),
+            None => TransactionStatement::Begin { modes, start },
         })
     }
 

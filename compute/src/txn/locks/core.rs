@@ -45,10 +45,17 @@ struct Entry {
     queue: VecDeque<(OwnerId, LockMode)>,
 }
 
+/// A lock that was granted: a new one, or one that is stronger than before.
+struct Held {
+    key: Bytes,
+    /// What the owner held of the key before.
+    before: Option<LockMode>,
+}
+
 #[derive(Default)]
 struct Owner {
     /// In the order they were granted.
-    held: Vec<Bytes>,
+    held: Vec<Held>,
     waits_for: Option<Bytes>,
 }
 
@@ -66,7 +73,7 @@ impl LockCore {
             let key = Bytes::copy_from_slice(key);
             let entry = Entry { holders: SmallVec::from_iter([(owner, mode)]), queue: VecDeque::new() };
             self.keys.insert(key.clone(), entry);
-            self.owners.entry(owner).or_default().held.push(key);
+            self.owners.entry(owner).or_default().held.push(Held { key, before: None });
             return Answer::Granted;
         };
         let own = entry.holders.iter().position(|(holder, _)| *holder == owner);
@@ -79,14 +86,15 @@ impl LockCore {
         let held_back = entry.holders.iter().any(|(holder, held)| *holder != owner && held.conflicts(mode))
             || (own.is_none() && entry.queue.iter().any(|(_, waits)| waits.conflicts(mode)));
         if !held_back {
-            match own {
-                Some(own) => entry.holders[own].1 = mode,
+            let before = match own {
+                Some(own) => Some(std::mem::replace(&mut entry.holders[own].1, mode)),
                 None => {
                     entry.holders.push((owner, mode));
-                    let key = self.keys.get_key_value(key).expect("just found").0.clone();
-                    self.owners.entry(owner).or_default().held.push(key);
+                    None
                 }
-            }
+            };
+            let key = self.keys.get_key_value(key).expect("just found").0.clone();
+            self.owners.entry(owner).or_default().held.push(Held { key, before });
             return Answer::Granted;
         }
         if !may_wait {
@@ -111,7 +119,7 @@ impl LockCore {
         self.owners.get(&owner).is_some_and(|owner| owner.waits_for.is_some())
     }
 
-    /// How many keys an owner holds: a mark for [`LockCore::release_from`].
+    /// How many locks an owner was granted: a mark for [`LockCore::release_from`].
     pub(crate) fn held(&self, owner: OwnerId) -> usize {
         self.owners.get(&owner).map_or(0, |owner| owner.held.len())
     }
@@ -119,6 +127,11 @@ impl LockCore {
     /// Whether anything is held at all.
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// Whether an owner holds a key.
+    pub(crate) fn holds(&self, owner: OwnerId, key: &[u8]) -> bool {
+        self.holders(key).any(|(holder, _)| holder == owner)
     }
 
     /// Who holds a key.
@@ -148,15 +161,22 @@ impl LockCore {
         granted
     }
 
-    /// Gives up the keys granted after the first `mark`.
+    /// Gives up the locks granted after the first `mark`; what was only strengthened is what it was.
     pub(crate) fn release_from(&mut self, owner: OwnerId, mark: usize) -> Vec<OwnerId> {
         let Some(state) = self.owners.get_mut(&owner) else { return Vec::new() };
         let mark = mark.min(state.held.len());
         let released = state.held.split_off(mark);
         let mut granted = Vec::new();
-        for key in released {
+        for Held { key, before } in released.into_iter().rev() {
             if let Some(entry) = self.keys.get_mut(&key) {
-                entry.holders.retain(|(holder, _)| *holder != owner);
+                match before {
+                    Some(mode) => entry
+                        .holders
+                        .iter_mut()
+                        .filter(|(holder, _)| *holder == owner)
+                        .for_each(|h| h.1 = mode),
+                    None => entry.holders.retain(|(holder, _)| *holder != owner),
+                }
             }
             self.promote(&key, &mut granted);
         }
@@ -184,13 +204,14 @@ impl LockCore {
             }
             let owner = self.owners.entry(waiter).or_default();
             owner.waits_for = None;
-            match entry.holders.iter_mut().find(|(holder, _)| *holder == waiter) {
-                Some((_, held)) => *held = mode,
+            let before = match entry.holders.iter_mut().find(|(holder, _)| *holder == waiter) {
+                Some((_, held)) => Some(std::mem::replace(held, mode)),
                 None => {
                     entry.holders.push((waiter, mode));
-                    owner.held.push(key.clone());
+                    None
                 }
-            }
+            };
+            owner.held.push(Held { key: key.clone(), before });
             granted.push(waiter);
         }
         entry.queue = waiting;
@@ -236,7 +257,7 @@ impl LockCore {
             assert!(!entry.holders.is_empty(), "a queue without a holder");
             for (i, (owner, mode)) in entry.holders.iter().enumerate() {
                 assert!(entry.holders[..i].iter().all(|(_, other)| !other.conflicts(*mode)));
-                assert!(self.owners[owner].held.contains(key));
+                assert!(self.owners[owner].held.iter().any(|held| held.key == *key));
             }
             for (owner, _) in &entry.queue {
                 assert_eq!(self.owners[owner].waits_for.as_ref(), Some(key));

@@ -197,10 +197,12 @@ impl LockOwner {
         struct Leave<'a>(&'a LockOwner);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
+                metrics::gauge!("shardforge_lock_waiters").decrement(1.0);
                 let granted = self.0.table.core.lock().cancel(self.0.id);
                 self.0.table.wake(&granted);
             }
         }
+        metrics::gauge!("shardforge_lock_waiters").increment(1.0);
         let leave = Leave(self);
         let granted = async {
             while self.table.core.lock().is_waiting(self.id) {
@@ -227,10 +229,16 @@ impl LockOwner {
         if self.used.load(Ordering::Relaxed) { self.table.core.lock().held(self.id) } else { 0 }
     }
 
-    /// Gives up the locks taken since a mark.
+    /// Gives up the locks taken since a mark, and what was doomed only for them.
     pub(crate) fn release_from(&self, mark: usize) {
         if self.used.load(Ordering::Relaxed) {
-            let granted = self.table.core.lock().release_from(self.id, mark);
+            let mut core = self.table.core.lock();
+            let granted = core.release_from(self.id, mark);
+            let mut doomed = self.doomed.lock();
+            if doomed.as_ref().is_some_and(|(key, _)| !core.holds(self.id, key)) {
+                *doomed = None;
+            }
+            drop((doomed, core));
             self.table.wake(&granted);
         }
     }

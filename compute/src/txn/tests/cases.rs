@@ -8,7 +8,7 @@ use shardforge_common::{ErrorKind, Lsn, StorageId, key};
 use std::sync::Arc;
 
 /// Runs an operation until it no longer lacks anything.
-async fn drive<T>(
+pub(super) async fn drive<T>(
     txn: &mut Txn,
     mut op: impl FnMut(&mut Txn) -> Result<T, Interrupt>,
 ) -> Result<T, TxnError> {

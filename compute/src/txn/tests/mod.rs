@@ -3,6 +3,7 @@
 
 mod bulk;
 mod cases;
+mod histories;
 mod lease;
 mod script;
 

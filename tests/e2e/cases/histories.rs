@@ -1,0 +1,38 @@
+//! Random histories of many clients on the real server, some of them across `kill -9`.
+
+use crate::Case;
+use crate::histories::{bank::bank, list_append::list_append, registers::registers, unique::unique};
+use shardforge_history::Level;
+
+pub const CASES: &[Case] = &[
+    Case { name: "histories_of_lists_keep_what_each_level_promises", tools: &[], run: lists },
+    Case { name: "serializable_histories_of_lists_are_strictly_serializable", tools: &[], run: serializable },
+    Case { name: "histories_of_lists_keep_their_promises_across_kill_9", tools: &[], run: killed_lists },
+    Case { name: "transfers_keep_the_total_across_kill_9", tools: &[], run: transfers },
+    Case { name: "histories_of_registers_keep_what_each_level_promises", tools: &[], run: register },
+    Case { name: "unique_inserts_are_neither_lost_nor_doubled_across_kill_9", tools: &[], run: inserts },
+];
+
+fn lists() {
+    list_append("lists", &Level::ALL, 0);
+}
+
+fn serializable() {
+    list_append("serializable lists", &[Level::Serializable], 0);
+}
+
+fn killed_lists() {
+    list_append("killed lists", &Level::ALL, 2);
+}
+
+fn transfers() {
+    bank("bank", 1);
+}
+
+fn register() {
+    registers("registers", 1);
+}
+
+fn inserts() {
+    unique("unique inserts", 2);
+}
