@@ -10,7 +10,7 @@ pub fn list_append(name: &'static str, levels: &'static [Level], kills: u64) {
     let work = |client: &mut Client, number: u64| {
         let mut plans = ListAppend::new(client.shared.seed, number, levels, 6, 12);
         while client.shared.take_one() {
-            transaction(client, &plans.next());
+            transaction(client, &plans.plan());
         }
     };
     run(name, kills, &setup, work, |shared, last| {

@@ -65,7 +65,7 @@ impl ListAppend {
     }
 
     /// The next transaction.
-    pub fn next(&mut self) -> Plan {
+    pub fn plan(&mut self) -> Plan {
         self.made += 1;
         let level = self.random.pick(&self.levels);
         let count = 1 + self.random.below(4);

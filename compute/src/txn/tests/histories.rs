@@ -83,7 +83,7 @@ async fn client(world: Arc<World>, recorder: Arc<Recorder>, seed: u64, number: u
     let mut plans = ListAppend::new(seed, number, &Level::ALL, 4, 10);
     let branch = if number % 2 == 0 { world.a.clone() } else { world.b.clone() };
     for _ in 0..transactions {
-        let plan = plans.next();
+        let plan = plans.plan();
         let mut ops = Vec::new();
         let invoked = recorder.now();
         let mut txn = branch.begin(level_of(plan.level));
