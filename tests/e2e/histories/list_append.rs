@@ -2,17 +2,34 @@
 
 use super::{Client, Ended, affected, rows, run};
 use shardforge_history::generate::{ListAppend, Plan, Step};
-use shardforge_history::{Level, Op, assert_kept};
+use shardforge_history::{History, Level, Op, assert_kept, check};
 
 /// Runs the workload at some levels, and checks its history.
 pub fn list_append(name: &'static str, levels: &'static [Level], kills: u64) {
+    let history = record(name, levels, kills, false);
+    assert_kept(&history);
+}
+
+/// Runs it at READ COMMITTED, and says that it was SERIALIZABLE: that must be found out.
+pub fn broken_promise(name: &'static str) {
+    let history = record(name, &[Level::Serializable], 0, true);
+    let found = check(&history);
+    let first =
+        found.first().expect("at READ COMMITTED, clients who write what they made of reads lose updates");
+    println!("{name}: {first}");
+    assert!(first.txns.len() < 8, "a report is short: {first}");
+}
+
+fn record(name: &'static str, levels: &'static [Level], kills: u64, cheats: bool) -> History {
     let setup = ["create table lists (k int primary key, v text not null)"];
     let work = |client: &mut Client, number: u64| {
+        client.cheats = cheats;
         let mut plans = ListAppend::new(client.shared.seed, number, levels, 6, 12);
         while client.shared.take_one() {
             transaction(client, &plans.plan());
         }
     };
+    let mut history = History::default();
     run(name, kills, &setup, work, |shared, last| {
         // A last look at everything: whatever was acknowledged is there.
         last.begin(Level::Serializable).unwrap();
@@ -25,10 +42,10 @@ pub fn list_append(name: &'static str, levels: &'static [Level], kills: u64) {
         last.ops = all.iter().map(read).collect();
         let outcome = last.end(Ok(()), false);
         last.record(outcome);
-        let history = shared.recorder.history();
+        history = shared.recorder.history();
         println!("{name}: {}", history.summary());
-        assert_kept(&history);
     });
+    history
 }
 
 fn transaction(client: &mut Client, plan: &Plan) {

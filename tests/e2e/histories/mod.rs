@@ -7,6 +7,7 @@
 
 pub mod bank;
 mod client;
+pub mod indexed;
 pub mod list_append;
 pub mod registers;
 pub mod unique;
