@@ -5,7 +5,7 @@
 //! `!` for aborted and `?` for an unanswered COMMIT, then operations: `x+1` appends 1 to x, `x[1 2]` reads it,
 //! `&x[1]` does so in the statement before.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 use shardforge_history::registers::{RegisterOp, RegisterTxn, to_lists};
 use shardforge_history::sets::{self, Insert, SetRead};
