@@ -45,7 +45,7 @@ impl Client {
             random,
             process: client as u32,
             wire: None,
-            extended: client % 2 == 0,
+            extended: client.is_multiple_of(2),
             level: Level::ReadCommitted,
             cheats: false,
             invoked: 0,

@@ -46,8 +46,13 @@ async fn append(txn: &mut Txn, key: u64, value: u64) -> Result<(), TxnError> {
 
 async fn read_range(txn: &mut Txn, from: u64, to: u64, ops: &mut Vec<Op>) -> Result<(), TxnError> {
     let visibility = Visibility::Statement;
-    let mut read =
-        RangeRead { start: row(from), end: row(to + 1), reverse: from % 2 == 0, limit: 0, visibility };
+    let mut read = RangeRead {
+        start: row(from),
+        end: row(to + 1),
+        reverse: from.is_multiple_of(2),
+        limit: 0,
+        visibility,
+    };
     let (mut found, mut batch) = (Vec::new(), RowBatch::new());
     loop {
         let next = drive(txn, |txn| txn.range(&mut read, &mut batch)).await?;
@@ -81,7 +86,7 @@ async fn step(txn: &mut Txn, step: Step, ops: &mut Vec<Op>) -> Result<(), TxnErr
 
 async fn client(world: Arc<World>, recorder: Arc<Recorder>, seed: u64, number: u64, transactions: u64) {
     let mut plans = ListAppend::new(seed, number, &Level::ALL, 4, 10);
-    let branch = if number % 2 == 0 { world.a.clone() } else { world.b.clone() };
+    let branch = if number.is_multiple_of(2) { world.a.clone() } else { world.b.clone() };
     for _ in 0..transactions {
         let plan = plans.plan();
         let mut ops = Vec::new();
