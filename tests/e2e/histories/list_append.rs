@@ -22,7 +22,7 @@ pub fn broken_promise(name: &'static str) {
 
 fn record(name: &'static str, levels: &'static [Level], kills: u64, cheats: bool) -> History {
     let setup = ["create table lists (k int primary key, v text not null)"];
-    let work = |client: &mut Client, number: u64| {
+    let work = move |client: &mut Client, number: u64| {
         client.cheats = cheats;
         let mut plans = ListAppend::new(client.shared.seed, number, levels, 6, 12);
         while client.shared.take_one() {
