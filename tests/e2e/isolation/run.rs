@@ -153,10 +153,9 @@ impl Run<'_> {
             if busy.is_empty() && !expects_more {
                 break;
             }
-            if !(own && step.ends_by_itself)
-                && !expects_more
-                && (self.expected.is_some() && !own || self.target.waiting(&busy) == busy.len())
-            {
+            let more = expects_more || (own && step.ends_by_itself);
+            let known = self.expected.is_some() && !own;
+            if !more && (known || self.target.waiting(&busy) == busy.len()) {
                 break;
             }
             if began.elapsed() > PATIENCE {
