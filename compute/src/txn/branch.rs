@@ -74,6 +74,8 @@ pub struct Branch {
     /// This hold on the branch, as the log's leader knows it.
     pub(crate) me: ComputeId,
     pub(crate) lease: Lease,
+    /// The newest commit that a client here was told of: the feed may not have brought it yet.
+    pub(crate) answered: AtomicU64,
     pub(crate) config: BranchConfig,
     pub(crate) wal: Arc<dyn WalService>,
     pub(crate) cache: Arc<BranchCache>,
@@ -115,6 +117,7 @@ impl Branch {
             id,
             me: ComputeId::from_bytes(random::thread().bytes16()),
             lease: Lease::new(clock),
+            answered: AtomicU64::new(0),
             cache: BranchCache::new(id, limits, pages, &config.shards, floor),
             config,
             wal,
@@ -157,7 +160,8 @@ impl Branch {
     /// The newest committed LSN, which is applied here, when it is known without asking: under the
     /// sole-writer lease (S2).
     pub fn leased_snapshot(&self) -> Option<Lsn> {
-        self.lease.snapshot(|| self.cache.applied())
+        let lsn = self.lease.snapshot(|| self.cache.applied())?;
+        (lsn.0 >= self.answered.load(Ordering::SeqCst)).then_some(lsn)
     }
 
     /// The newest committed LSN, known by the lease (S2) or confirmed by the log's leader (S1), and applied
