@@ -15,7 +15,7 @@
 use super::access;
 use super::database::{DatabaseCatalog, Rows};
 use super::stored::{RelationRow, Stored, StoredRow, VersionRow, key_of};
-use crate::txn::{Interrupt, Txn, Visibility};
+use crate::txn::{Interrupt, LockWait, TableLock, Txn, Visibility};
 use crate::{SqlError, SqlResult};
 use parking_lot::Mutex;
 use shardforge_common::mutation::Aspects;
@@ -120,6 +120,23 @@ impl CatalogCache {
 /// Whoever writes or locks rows of a table, or depends on its schema otherwise, calls it.
 pub fn check_table_version(txn: &mut Txn, database: Oid, table: Oid) {
     txn.check_key(key_of::<RelationRow>(&[database.to_datum(), table.to_datum()]), Aspects::READ);
+}
+
+/// The same for whoever is about to write rows: changes of the table wait until the transaction has ended,
+/// and one that is under way is waited for.
+pub fn write_table(txn: &mut Txn, database: Oid, table: Oid, wait: LockWait) -> Result<(), Interrupt> {
+    let key = key_of::<RelationRow>(&[database.to_datum(), table.to_datum()]);
+    txn.lock_table(&key, TableLock::Write, wait)?;
+    txn.check_key(key, Aspects::READ);
+    Ok(())
+}
+
+/// Locks a table whose definition is about to change: its writers have ended when this returns, and new ones
+/// wait. The snapshot is the newest then, where the level allows.
+pub async fn change_table(txn: &mut Txn, database: Oid, table: Oid, wait: LockWait) -> SqlResult<()> {
+    let key = key_of::<RelationRow>(&[database.to_datum(), table.to_datum()]);
+    access::complete(txn, |txn| txn.lock_table(&key, TableLock::Change, wait)).await?;
+    Ok(txn.refresh_snapshot().await?)
 }
 
 fn viewer(txn: &Txn, version: &VersionRow) -> Viewer {

@@ -15,7 +15,8 @@
 //!
 //! 1. A [`DatabaseCatalog`] is exactly what the rows at its snapshot say; it never changes.
 //! 2. Whoever writes a table's rows asks at COMMIT that its definition is still the one that was used
-//!    ([`check_table_version`]); a schema change writes what is checked. Neither waits for the other.
+//!    ([`check_table_version`]); a schema change writes what is checked. Within one compute each waits for
+//!    the other ([`write_table`], [`change_table`]).
 //! 3. No OID and no storage id is ever given out twice in a branch.
 
 pub(crate) mod access;
@@ -33,7 +34,7 @@ mod session;
 pub mod stored;
 pub mod system;
 
-pub use cache::{CatalogCache, check_table_version};
+pub use cache::{CatalogCache, change_table, check_table_version, write_table};
 pub use database::{DatabaseCatalog, INFORMATION_SCHEMA, PG_CATALOG, PUBLIC, Rows};
 pub use def::{
     CheckDef, ColumnDef, IdentityDef, IndexDef, IndexKey, SequenceDef, SequenceOwner, TableDef, TableKind,

@@ -30,6 +30,7 @@ pub(super) async fn alter(
     context: DdlContext<'_>,
 ) -> SqlResult<DdlOutcome> {
     require_user_table(table)?;
+    context.lock(table, txn).await?;
     let mut outcome = DdlOutcome::tag("ALTER TABLE");
     for action in actions {
         let mut altered = Altered::load(table, txn, context).await?;

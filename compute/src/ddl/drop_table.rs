@@ -25,11 +25,14 @@ pub(super) async fn drop(
     txn: &mut Txn,
     context: DdlContext<'_>,
 ) -> SqlResult<DdlOutcome> {
-    let catalog = context.load(txn).await?;
     let mut notices: Vec<String> =
         missing.iter().map(|name| format!("table \"{name}\" does not exist, skipping")).collect();
     for table in tables {
         require_user_table(table)?;
+        context.lock(table, txn).await?;
+    }
+    let catalog = context.load(txn).await?;
+    for table in tables {
         require_unused(table, tables, cascade, &catalog)?;
         for owned in catalog.sequences_of(table.oid) {
             let others = sequence::dependents(&catalog, owned.oid, Some(table.oid));

@@ -128,6 +128,7 @@ pub(super) async fn create(
         forbid_in_block(context, "CREATE INDEX CONCURRENTLY")?;
     }
     let mut outcome = DdlOutcome { notices: create.notices.clone(), ..DdlOutcome::tag("CREATE INDEX") };
+    context.lock(&create.table, txn).await?;
     let catalog = context.load(txn).await?;
     let table = catalog.table(create.table.oid).cloned().ok_or_else(|| gone(&create.table.name))?;
     let (database, schema) = (context.database(), table.schema);
@@ -254,6 +255,12 @@ pub(super) async fn drop(
             Err(error) => return Err(error),
         }
     }
+    for index in &found {
+        let table = catalog.table(index.table).ok_or_else(|| gone("of an index"))?;
+        if found.iter().find(|other| other.table == index.table).is_some_and(|first| first.oid == index.oid) {
+            context.lock(table, txn).await?;
+        }
+    }
     for index in found {
         // The relation row of a table comes with each of its indexes' own next version.
         let catalog = context.load(txn).await?;
@@ -299,6 +306,9 @@ pub(super) async fn rename(
         }
         Found::Missing => return Err(gone(&name.1)),
     };
+    let table = catalog.table(index.table).ok_or_else(|| gone(&name.1))?;
+    context.lock(table, txn).await?;
+    let catalog = context.load(txn).await?;
     if let Some(constraint) = catalog.constraints_of(index.table).find(|row| row.index == index.oid) {
         let table = catalog.relation(index.table).map_or("", |table| &table.name);
         names::constraint_is_free(&catalog, index.table, table, to)?;
@@ -352,6 +362,8 @@ pub(super) async fn reindex(
         (table, places)
     };
     if !places.is_empty() {
+        context.lock(&table, txn).await?;
+        let catalog = context.load(txn).await?;
         rebuild(&table, &places, &catalog, txn, context).await?;
         table_changed(table.oid, &catalog, txn, context).await?;
     }

@@ -2,7 +2,8 @@
 //!
 //! A bound [`Ddl`] becomes inserts, updates and deletes of stored rows ([`crate::catalog::stored`]) through
 //! the transaction like any others, so ROLLBACK undoes it, branches and `AS OF` cover it, and it becomes
-//! visible with the commit. Nothing is waited for: who was faster is found at COMMIT.
+//! visible with the commit. A table that is changed is locked first: its writers in this compute have ended
+//! by then, and new ones wait; those of other computes are found at COMMIT.
 //!
 //! # What a change writes, and what it checks
 //!
@@ -41,11 +42,13 @@ mod tests;
 mod truncate;
 
 use crate::catalog::stored::{DatabaseRow, VersionRow};
-use crate::catalog::{CatalogCache, DatabaseCatalog, IdAllocator, SessionCatalog, access};
+use crate::catalog::{
+    CatalogCache, DatabaseCatalog, IdAllocator, SessionCatalog, TableDef, access, change_table,
+};
 use crate::functions::EvalContext;
 use crate::sequence::SequenceBlocks;
 use crate::sql::bound::{Ddl, Insert};
-use crate::txn::Txn;
+use crate::txn::{LockWait, Txn};
 use crate::{SqlError, SqlResult};
 use shardforge_common::mutation::Aspects;
 use shardforge_common::random;
@@ -67,6 +70,8 @@ pub struct DdlContext<'a> {
     pub sequences: &'a SequenceBlocks,
     /// The role that will own what is made.
     pub owner: Oid,
+    /// How long another transaction's lock on a table is waited for.
+    pub lock_wait: LockWait,
     /// Whether a transaction block is open.
     pub in_transaction_block: bool,
 }
@@ -140,6 +145,23 @@ impl DdlContext<'_> {
     /// The catalog as the transaction sees it now, its own changes included.
     async fn load(&self, txn: &mut Txn) -> SqlResult<Arc<DatabaseCatalog>> {
         self.cache.load(txn, self.database()).await
+    }
+
+    /// Has a table for itself. A definition that another transaction changed since the statement was bound
+    /// is a conflict: the statement is to be bound again.
+    async fn lock(&self, table: &TableDef, txn: &mut Txn) -> SqlResult<()> {
+        let database = self.database();
+        change_table(txn, database, table.oid, self.lock_wait).await?;
+        let catalog = self.load(txn).await?;
+        match catalog.table(table.oid) {
+            Some(now) if now.schema_version == table.schema_version => Ok(()),
+            // Dropped, or changed: by this transaction itself only if the statement saw it.
+            _ => Err(SqlError::new(
+                SqlState::T_R_SERIALIZATION_FAILURE,
+                format!("table \"{}\" was changed by another transaction", table.name),
+            )
+            .hint("The transaction might succeed if retried.")),
+        }
     }
 
     /// Says that the schema of this database changed.

@@ -19,6 +19,7 @@ pub(super) async fn truncate(
 ) -> SqlResult<DdlOutcome> {
     for table in tables {
         require_user_table(table)?;
+        context.lock(table, txn).await?;
     }
     let catalog = context.load(txn).await?;
     for table in tables {

@@ -7,7 +7,7 @@ use super::storage::RowIds;
 use super::write::delete::DeleteState;
 use super::write::insert::InsertState;
 use super::write::update::{TargetState, UpdateState};
-use crate::catalog::check_table_version;
+use crate::catalog::write_table;
 use crate::functions::EvalContext;
 use crate::row_exec::expr::Env;
 use crate::txn::{LockWait, Txn};
@@ -118,7 +118,7 @@ impl Execution {
     /// written (of fed rows: everything that was fed so far). A write without RETURNING runs to its end.
     /// After [`super::Stop::Need`] it is called again.
     pub fn next(&mut self, env: &mut ExecEnv<'_>, row: &mut Vec<Datum>) -> Step<bool> {
-        self.start(env);
+        self.start(env)?;
         let plan = self.plan.clone();
         loop {
             let (written, returns) = match (&mut self.running, &plan.kind) {
@@ -161,7 +161,7 @@ impl Execution {
     /// as an empty buffer. After [`super::Stop::Need`] it is called again: with a row that is still there when
     /// it was not taken yet, without one when it was.
     pub fn push(&mut self, env: &mut ExecEnv<'_>, row: &mut Vec<Datum>) -> Step<()> {
-        self.start(env);
+        self.start(env)?;
         let plan = self.plan.clone();
         match (&mut self.running, &plan.kind) {
             (Running::Insert(insert), PlanKind::Insert(plan)) => {
@@ -176,14 +176,16 @@ impl Execution {
     }
 
     /// Before the first step of what writes or locks rows: the definition it was planned with must still hold at
-    /// COMMIT.
-    fn start(&mut self, env: &mut ExecEnv<'_>) {
-        if std::mem::replace(&mut self.started, true) {
-            return;
+    /// COMMIT, and whoever changes it waits until then.
+    fn start(&mut self, env: &mut ExecEnv<'_>) -> Step<()> {
+        if self.started {
+            return Ok(());
         }
         for table in &self.plan.changed_tables {
-            check_table_version(env.txn, env.context.session.database_oid, *table);
+            write_table(env.txn, env.context.session.database_oid, *table, env.lock_wait)?;
         }
+        self.started = true;
+        Ok(())
     }
 }
 

@@ -297,6 +297,7 @@ impl Session {
             sequences.settle(open(&mut guard)?).await?;
         }
         sequences.schema_changes();
+        let lock_wait = self.lock_wait();
         let transaction = self.transaction();
         transaction.changed_schema = true;
         let context = DdlContext {
@@ -306,6 +307,7 @@ impl Session {
             eval: &statement.context,
             sequences: sequences.blocks(),
             owner,
+            lock_wait,
             in_transaction_block: transaction.block,
         };
         let outcome = {

@@ -36,6 +36,7 @@ mod locks;
 mod need;
 mod reader;
 mod refresh;
+mod sorter;
 mod spill;
 mod stage;
 #[cfg(test)]
@@ -48,4 +49,5 @@ pub use locks::{LockGrant, LockMode, LockNeed, LockWait};
 pub use need::{Interrupt, Need};
 pub use reader::{RangeNext, RangeRead, TxnReader, Visibility};
 pub use shardforge_cache::{PageNeed, PageRun, RowBatch, RowBytes};
-pub use transaction::{Checked, Committed, IsolationLevel, Savepoint, Txn, TxnOptions};
+pub(crate) use sorter::Sorter;
+pub use transaction::{Checked, Committed, IsolationLevel, Savepoint, TableLock, Txn, TxnOptions};

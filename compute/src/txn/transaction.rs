@@ -56,6 +56,15 @@ pub struct TxnOptions {
     pub as_of: Option<Lsn>,
 }
 
+/// How a table is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableLock {
+    /// Its rows are written.
+    Write,
+    /// Its definition is changed, or it is read whole for that.
+    Change,
+}
+
 /// Whether a written row is checked against other writers at COMMIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checked {
@@ -371,6 +380,44 @@ impl Txn {
         let applied = cache.applied();
         let written = cache.written(key, self.snapshot(), applied, Aspects::EXISTENCE).is_some();
         !read && written && matches!(cache.view(applied).get(key), Lookup::Found(_))
+    }
+
+    /// Locks a table by its relation's key for as long as the transaction lasts. Writers share it, a change
+    /// of the schema has it alone and so waits for them, as they for it. Whoever finds the table changed
+    /// since the snapshot has been planned in vain: 40001, at every level.
+    pub fn lock_table(&mut self, key: &[u8], mode: TableLock, wait: LockWait) -> Result<(), Interrupt> {
+        let row_mode = match mode {
+            TableLock::Write => LockMode::KeyShare,
+            TableLock::Change => LockMode::Update,
+        };
+        let grant = self.locks.lock(key, row_mode, wait).map_err(|error| match error.kind() {
+            TxnErrorKind::LockNotAvailable => {
+                TxnError::new(TxnErrorKind::LockNotAvailable, "could not obtain lock on a table")
+            }
+            _ => error,
+        })?;
+        let Some(grant) = grant else {
+            let need = super::LockNeed { key: Bytes::copy_from_slice(key), mode: row_mode, wait };
+            return Err(Need::Lock(need).into());
+        };
+        if grant == LockGrant::Held && mode == TableLock::Write {
+            return Ok(());
+        }
+        self.locks.check_doomed()?;
+        let cache = &self.shared.branch.cache;
+        match cache.written(key, self.snapshot(), cache.applied(), Aspects::READ) {
+            Some(lsn) => Err(TxnError::conflict(Bytes::copy_from_slice(key), Some(lsn)).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the newest snapshot, where the level allows another one within the transaction: what was waited
+    /// for is seen.
+    pub async fn refresh_snapshot(&mut self) -> Result<(), TxnError> {
+        match self.options.isolation {
+            IsolationLevel::ReadCommitted => self.take_snapshot().await,
+            _ => Ok(()),
+        }
     }
 
     /// Asks, at every level, that no such aspect of the key is written between the snapshot and the

@@ -265,6 +265,7 @@ async fn create_database_is_not_for_transaction_blocks() {
         eval: &eval,
         sequences: &a.sequences,
         owner: SUPERUSER,
+        lock_wait: crate::txn::LockWait::Forever,
         in_transaction_block: true,
     };
     let create = Ddl::CreateDatabase { name: "app".to_owned() };

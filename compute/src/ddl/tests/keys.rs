@@ -9,18 +9,18 @@ use shardforge_types::Datum;
 use shardforge_types::row::{BigValue, RowWriter};
 
 /// `t (a integer, b text)` without a primary key, `b` unique.
-fn keyless() -> Ddl {
+pub(super) fn keyless() -> Ddl {
     let Ddl::CreateTable(table) = create("t") else { unreachable!() };
     let unique = vec![NewUnique { name: None, columns: vec![1], nulls_not_distinct: false }];
     Ddl::CreateTable(CreateTable { primary_key: None, unique, ..table })
 }
 
-fn row(a: i32, b: &str) -> Vec<Datum> {
+pub(super) fn row(a: i32, b: &str) -> Vec<Datum> {
     vec![Datum::Int4(a), Datum::text(b)]
 }
 
 /// Writes rows as the executor does, under row ids from 1.
-async fn insert(session: &mut Session<'_>, rows: impl IntoIterator<Item = Vec<Datum>>) {
+pub(super) async fn insert(session: &mut Session<'_>, rows: impl IntoIterator<Item = Vec<Datum>>) {
     let table = session.table("t").await.unwrap();
     let codec = TableCodec::new(table);
     let mut writer = RowWriter::new();
@@ -45,7 +45,7 @@ async fn insert(session: &mut Session<'_>, rows: impl IntoIterator<Item = Vec<Da
 }
 
 /// All rows, in key order.
-async fn rows(session: &mut Session<'_>) -> Vec<Vec<Datum>> {
+pub(super) async fn rows(session: &mut Session<'_>) -> Vec<Vec<Datum>> {
     let codec = TableCodec::new(session.table("t").await.unwrap());
     let (start, end) = storage_range(codec.table().storage);
     let mut stored = Vec::new();
@@ -74,7 +74,7 @@ async fn rows(session: &mut Session<'_>) -> Vec<Vec<Datum>> {
     rows
 }
 
-fn shown(rows: &[Vec<Datum>]) -> Vec<String> {
+pub(super) fn shown(rows: &[Vec<Datum>]) -> Vec<String> {
     let text = |value: &Datum| match value {
         Datum::Int4(value) => value.to_string(),
         Datum::Text(text) if text.len() > 20 => format!("{} x {}", &text[..1], text.len()),
@@ -84,7 +84,7 @@ fn shown(rows: &[Vec<Datum>]) -> Vec<String> {
     rows.iter().map(|row| row.iter().map(text).collect::<Vec<_>>().join(" ")).collect()
 }
 
-async fn alter(compute: &Compute, action: AlterTableAction) -> SqlResult<()> {
+pub(super) async fn alter(compute: &Compute, action: AlterTableAction) -> SqlResult<()> {
     let table = compute.table("t").await.unwrap();
     compute.run(Ddl::AlterTable { table, actions: vec![action] }).await.map(|_| ())
 }

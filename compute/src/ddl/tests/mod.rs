@@ -1,6 +1,7 @@
 //! Schema changes on two computes over one log: each test is named for what it shows.
 
 mod cases;
+mod indexes;
 mod keys;
 
 use super::{DdlContext, DdlOutcome, execute};
@@ -117,6 +118,7 @@ impl Session<'_> {
             eval: &EvalContext::detached(0),
             sequences: &self.compute.sequences,
             owner: SUPERUSER,
+            lock_wait: crate::txn::LockWait::Forever,
             in_transaction_block: false,
         };
         execute(&ddl, &mut self.txn, context).await

@@ -79,24 +79,33 @@ impl IndexCodec {
     /// The entry of a row, given as wide as its table, under a key.
     pub fn entry(&self, row: &[Datum], row_key: &[u8]) -> SqlResult<EntryParts> {
         let mut key = Vec::with_capacity(32 + row_key.len());
-        key.extend_from_slice(&storage_prefix(self.storage));
+        let unique = self.encode_entry(row, row_key, &mut key)?;
+        let value = Bytes::copy_from_slice(Self::entry_value(row_key, unique));
+        Ok(EntryParts { key: Bytes::from(key), value, unique })
+    }
+
+    /// The key of the entry, in a buffer that is cleared first; and whether no other row may have it.
+    pub fn encode_entry(&self, row: &[Datum], row_key: &[u8], out: &mut Vec<u8>) -> SqlResult<bool> {
+        out.clear();
+        out.extend_from_slice(&storage_prefix(self.storage));
         let mut null = false;
         for part in &self.columns {
             let datum = &row[part.column];
             null |= datum.is_null();
-            encode_key_column(&mut key, datum, part.ty, part.order)?;
+            encode_key_column(out, datum, part.ty, part.order)?;
         }
-        check_key_len(&key, &self.name)?;
-        let row_key = row_key.get(STORAGE_ID_LEN..).unwrap_or(&[]);
+        check_key_len(out, &self.name)?;
         let unique = self.unique && (!null || self.nulls_not_distinct);
-        let value = if unique {
-            Bytes::copy_from_slice(row_key)
-        } else {
-            key.extend_from_slice(row_key);
-            check_key_len(&key, &self.name)?;
-            Bytes::new()
-        };
-        Ok(EntryParts { key: Bytes::from(key), value, unique })
+        if !unique {
+            out.extend_from_slice(row_key.get(STORAGE_ID_LEN..).unwrap_or(&[]));
+            check_key_len(out, &self.name)?;
+        }
+        Ok(unique)
+    }
+
+    /// What is under an entry's key: the row's key, where the entry's own does not end with it.
+    pub fn entry_value(row_key: &[u8], unique: bool) -> &[u8] {
+        if unique { row_key.get(STORAGE_ID_LEN..).unwrap_or(&[]) } else { &[] }
     }
 
     /// The key of the row that an entry stands for.

@@ -253,6 +253,8 @@ impl World {
                     eval: &self.context,
                     sequences: self.sequences.blocks(),
                     owner: SUPERUSER,
+                    // A script cannot go on with a schema change that waits.
+                    lock_wait: LockWait::NoWait,
                     in_transaction_block: session.in_block,
                 };
                 execute(ddl, txn, context).await?;
