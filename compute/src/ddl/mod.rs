@@ -21,8 +21,8 @@
 //!    transaction. Storage that it abandons is removed by a DeleteRange (H4).
 //! 2. A definition that changes raises its table's schema version.
 //!
-//! What is not built is refused with 0A000: privileges on objects, DROP TABLE of a table whose row type is
-//! used, DROP COLUMN of a primary key's column.
+//! What is not built is refused with 0A000: privileges on objects, DROP TABLE CASCADE of a table whose row
+//! type is used, indexes over expressions or a part of the rows.
 
 mod alter_table;
 mod analyze;

@@ -15,6 +15,11 @@ use std::time::Duration;
 
 pub const CASES: &[Case] = &[
     Case { name: "kill_9_neither_loses_nor_makes_money", tools: &[], run: killed_bank },
+    Case {
+        name: "kill_9_during_an_index_build_leaves_it_whole_or_absent",
+        tools: &[],
+        run: killed_index_build,
+    },
     Case { name: "a_clean_stop_under_load_keeps_what_was_answered", tools: &[], run: stopped_bank },
     Case { name: "sigterm_during_a_copy_undoes_it", tools: &[], run: stopped_copy },
     Case { name: "a_full_disk_refuses_writes_until_there_is_room", tools: &[Tool::Mount], run: full_disk },
@@ -265,5 +270,47 @@ fn full_disk() {
     server = Server::start(&folder);
     let there = rows(&Wire::connect(server.sql_port).query("select id from t where id < 10000 order by id"));
     assert!((0..answered).all(|id| there.contains(&vec![id as i64])), "{} of {answered}", there.len());
+    server.stop();
+}
+
+/// A server that dies while an index is built has the table without it, or, when the commit was reached, the
+/// whole index; and what comes next is made to fit it.
+fn killed_index_build() {
+    const ROWS: u64 = 3_000;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("data");
+    let mut server = Server::start(&folder);
+    server.sql(&format!(
+        "create table t (id int primary key, v int, filler text);
+         insert into t select n, (n * 7919) % {ROWS}, repeat('x', 40) from generate_series(1, {ROWS}) n"
+    ));
+    // Different moments of the scan, the staging and the commit.
+    for millis in [10, 60, 150, 400, 1200] {
+        let mut wire = Wire::connect(server.sql_port);
+        wire.send(Say::default().query("create unique index t_v on t (v)"));
+        std::thread::sleep(Duration::from_millis(millis));
+        server.signal_kill();
+        let answered = wire.until_ready().iter().any(|answer| answer == "C:CREATE INDEX");
+        server.kill();
+        server = Server::start(&folder);
+        let mut wire = Wire::connect(server.sql_port);
+        let found = rows(&wire.query("select count(*) from pg_indexes where indexname = 't_v'"))[0][0];
+        assert!(found == 1 || !answered, "an index whose commit was answered is gone");
+        let again = format!("insert into t values ({}, 7, 'twin')", ROWS + 1);
+        if found == 1 {
+            assert_eq!(wire.query(&again)[0], "E:23505");
+            for v in [0, 1, ROWS / 2, ROWS - 1] {
+                let text = format!("select v from t where v = {v}");
+                assert_eq!(rows(&wire.query(&text)), [[v as i64]], "after {millis} ms");
+            }
+        } else {
+            assert_eq!(wire.query(&again)[0], "C:INSERT 0 1");
+            assert_eq!(wire.query("create unique index t_v on t (v)")[0], "E:23505");
+            wire.query(&format!("delete from t where id = {}", ROWS + 1));
+            assert_eq!(wire.query("create unique index t_v on t (v)")[0], "C:CREATE INDEX");
+        }
+        assert_eq!(rows(&wire.query("select count(*) from t"))[0][0], ROWS as i64);
+        assert_eq!(wire.query("drop index t_v")[0], "C:DROP INDEX");
+    }
     server.stop();
 }

@@ -35,4 +35,7 @@ scripts! {
     locks_through_an_index
     a_lock_keeps_the_definition
     anomaly_phantom_in_an_index
+    indexes_are_built_over_rows
+    writers_of_one_unique_key_wait
+    schema_changes_and_writers
 }

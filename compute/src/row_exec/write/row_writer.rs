@@ -16,6 +16,8 @@ enum Write {
     Insert(Bytes, Bytes, Checked),
     Update(Bytes, Bytes, Checked),
     Delete(Bytes, Checked),
+    /// An entry of a unique index: who wants its key waits for this transaction's end.
+    GiveUp(Bytes),
 }
 
 /// How a new row is written.
@@ -118,6 +120,10 @@ impl MutationQueue {
                 Write::Insert(key, value, checked) => env.txn.insert(key.clone(), value.clone(), *checked)?,
                 Write::Update(key, value, checked) => env.txn.update(key.clone(), value.clone(), *checked)?,
                 Write::Delete(key, checked) => env.txn.delete(key.clone(), *checked)?,
+                Write::GiveUp(key) => {
+                    lock(env, key, LockMode::Update)?;
+                    env.txn.delete(key.clone(), Checked::Yes)?;
+                }
             }
             self.done += 1;
         }
@@ -185,8 +191,10 @@ impl MutationQueue {
     }
 
     fn delete_entry(&mut self, entry: &EntryParts) {
-        let checked = if entry.unique { Checked::Yes } else { Checked::No };
-        self.writes.push(Write::Delete(entry.key.clone(), checked));
+        self.writes.push(match entry.unique {
+            true => Write::GiveUp(entry.key.clone()),
+            false => Write::Delete(entry.key.clone(), Checked::No),
+        });
     }
 
     /// Queues a row's new value under the same key. Columns that are not `changed` keep their bytes.
