@@ -348,15 +348,14 @@ impl Branch {
         for record in batch.records.iter().filter(new) {
             let list = MutationList::from_bytes(record.body.clone());
             for mutation in list.iter().map_while(Result::ok) {
-                match &mutation {
-                    Mutation::DeleteRange { start: from, end: to } => {
-                        if *from < &end[..] && *to > &start[..] {
-                            watch.written(&mutation, record.header.lsn);
-                        }
-                    }
+                let touched = match &mutation {
+                    Mutation::DeleteRange { start: from, end: to } => *from < &end[..] && *to > &start[..],
+                    // Keys are in order after the ranges: nothing of interest follows.
                     other if other.key() >= &end[..] => break,
-                    other if other.key() >= &start[..] => watch.written(other, record.header.lsn),
-                    _ => {}
+                    other => other.key() >= &start[..],
+                };
+                if touched {
+                    watch.written(&mutation, record.header.lsn);
                 }
             }
         }
