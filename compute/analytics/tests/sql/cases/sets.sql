@@ -108,10 +108,10 @@ select null union select 1 order by 1
 1
 NULL
 
-select s from v union select 'ab' order by 1
+select s::text from (select s from v union select 'ab') as either order by 1
 ----
-ab   
-b    
+ab
+b
 NULL
 
 select count(*) from (select a from t union select a from t) s
