@@ -1,6 +1,6 @@
 //! From a predicate to the keys that can satisfy it.
 //!
-//! [`terms`] says what the conjuncts say of single columns, [`candidates`] in which ways the table can be read
+//! [`mod@terms`] says what the conjuncts say of single columns, [`candidates`] in which ways the table can be read
 //! by them: its own key or an index, which of whose columns are given, and in what range. Deciding is done once
 //! for a plan; the keys themselves ([`Access::ranges`]) are computed for each execution from its parameters,
 //! and on the inner side of a loop for each row of the outer side.
