@@ -17,8 +17,9 @@ use shardforge_common::random;
 use shardforge_types::Oid;
 use std::sync::Arc;
 
-/// The version of the stored rows that this program writes.
-pub const FORMAT: i32 = 1;
+/// The version of the stored rows that this program writes, and the only one that it reads. Version 1 had
+/// no sequences, no statistics and no NULLS NOT DISTINCT; no release wrote it.
+pub const FORMAT: i32 = 2;
 /// The role that owns everything at first.
 pub const SUPERUSER: Oid = Oid(10);
 /// The name of [`SUPERUSER`].
@@ -35,17 +36,17 @@ const PG_DATABASE: Oid = Oid(1262);
 /// `pg_namespace`, likewise.
 const PG_NAMESPACE: Oid = Oid(2615);
 
-/// Makes the catalog's first rows, unless they are there. Refuses a catalog of a newer program.
+/// Makes the catalog's first rows, unless they are there. Refuses a catalog of another version.
 pub async fn ensure(branch: &Arc<Branch>) -> SqlResult<()> {
     loop {
         let mut txn = Txn::begin(branch, TxnOptions::default());
         txn.begin_statement().await?;
         if let Some(format) = access::get::<FormatRow>(&mut txn, &[]).await? {
-            return if format.version <= FORMAT {
+            return if format.version == FORMAT {
                 Ok(())
             } else {
                 Err(SqlError::not_supported(format!(
-                    "a catalog of version {} by this program, which reads up to {FORMAT},",
+                    "a catalog of version {} by this program, which reads version {FORMAT},",
                     format.version
                 )))
             };
