@@ -127,7 +127,8 @@ impl Safekeeper {
             election_timeout: config.election_timeout,
         };
         let log_store = LogStore::new(log.clone(), config.group);
-        let start = Member::start(member_config, disk, log_store, machine, transport, random::thread());
+        let start =
+            Member::start(member_config, disk.clone(), log_store, machine, transport, random::thread());
         let started = task::spawn_on(raft_thread.handle(), "start-member", start).await;
         let member = match started.map_err(|e| Error::internal("starting the member panicked").with_source(e))
         {
@@ -184,6 +185,8 @@ impl Safekeeper {
                 log: log.clone(),
                 group: config.group,
                 min_entries: config.trim_entries,
+                disk: disk.clone(),
+                dir: config.dir.clone(),
             }),
             Box::new(Simple("measure", move || measure(&measured.0, &measured.1))),
         ];

@@ -7,12 +7,16 @@ use crate::log::Log;
 use crate::raft::Member;
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
+use shardforge_common::disk::{Disk, OpenMode};
 use shardforge_common::{BranchRef, GroupId, Lsn, Result};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A snapshot that takes longer is given up for this round.
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(60);
+/// A snapshot and what others write meanwhile take less, in bytes.
+const SNAPSHOT_ROOM: usize = 1 << 20;
 
 /// The last log index that can go, of the applied ones: each branch's commits up to `safe` of it are
 /// elsewhere. Pure.
@@ -36,6 +40,28 @@ pub struct Trim {
     pub(crate) group: GroupId,
     /// It is worth while from so many entries on, or when a segment may be freed by it.
     pub(crate) min_entries: u64,
+    pub(crate) disk: Arc<dyn Disk>,
+    /// The safekeeper's folder.
+    pub(crate) dir: PathBuf,
+}
+
+impl Trim {
+    /// Whether a snapshot finds room on the disk. One that fails to be written ends the group's member, so a
+    /// full disk is found out beforehand, and trimming waits until there is room again.
+    fn has_room(&self) -> bool {
+        let probe = self.dir.join("room.probe");
+        // One may be left of a process that was killed.
+        let _ = self.disk.remove_file(&probe);
+        let written = self.disk.open(&probe, OpenMode::CreateNew).and_then(|file| {
+            file.write_all_at(&vec![1; SNAPSHOT_ROOM], 0)?;
+            file.sync_data()
+        });
+        let _ = self.disk.remove_file(&probe);
+        if let Err(error) = &written {
+            tracing::warn!(%error, "the log is not trimmed: no room for a snapshot");
+        }
+        written.is_ok()
+    }
 }
 
 #[async_trait]
@@ -61,6 +87,9 @@ impl Chore for Trim {
             return Ok(());
         }
         if self.member.status().snapshot_index.is_none_or(|covered| covered < point) {
+            if !self.has_room() {
+                return Ok(());
+            }
             self.member.snapshot(SNAPSHOT_WITHIN).await?;
         }
         self.member.purge(point).await
