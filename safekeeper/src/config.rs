@@ -37,7 +37,7 @@ pub struct SafekeeperConfig {
     pub staged_lease: Duration,
     /// Between two looks at what can be archived and trimmed.
     pub trim_interval: Duration,
-    /// The log is trimmed when at least so many entries can go, or any while it has more than one segment.
+    /// The log is trimmed when at least so many entries can go.
     pub trim_entries: u64,
     /// Records are archived while the log takes more than this on disk, in bytes: before that, layers
     /// are expected to hold them soon.

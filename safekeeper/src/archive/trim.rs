@@ -38,7 +38,7 @@ pub struct Trim {
     pub(crate) member: Arc<Member>,
     pub(crate) log: Log,
     pub(crate) group: GroupId,
-    /// It is worth while from so many entries on, or when a segment may be freed by it.
+    /// It is worth while from so many entries on.
     pub(crate) min_entries: u64,
     pub(crate) disk: Arc<dyn Disk>,
     /// The safekeeper's folder.
@@ -81,9 +81,7 @@ impl Chore for Trim {
         };
         metrics::gauge!("shardforge_safekeeper_log_trimmed_index").set(purged as f64);
         metrics::gauge!("shardforge_safekeeper_trim_lag_entries").set(point.saturating_sub(purged) as f64);
-        // With one segment there is nothing to free, however large its entries are.
-        let may_free = self.log.stats().segments > 1;
-        if point <= purged || (point < purged + self.min_entries && !may_free) {
+        if point < purged + self.min_entries.max(1) {
             return Ok(());
         }
         if self.member.status().snapshot_index.is_none_or(|covered| covered < point) {
