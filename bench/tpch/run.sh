@@ -26,108 +26,23 @@
 set -euo pipefail
 
 HERE=$(cd "$(dirname "$0")" && pwd)
-BINARY=$(realpath "${1:?usage: run.sh BINARY}")
-[ -x "$BINARY" ] || { echo "$BINARY is not a program" >&2; exit 2; }
 SCALE=${SCALE:-1} ROUNDS=${ROUNDS:-2} TIMEOUT=${TIMEOUT:-120} MEMORY_MB=${MEMORY_MB:-2048}
 QUERIES=${QUERIES:-$(seq 22)}
 TABLES="region nation supplier customer part partsupp orders lineitem"
 
-find_pgbin() {
-    local dir
-    for dir in "${PGBIN:-}" /usr/lib/postgresql/15/bin "$(pg_config --bindir 2>/dev/null || true)"; do
-        if [ -n "$dir" ] && [ -x "$dir/initdb" ]; then echo "$dir"; return; fi
-    done
-    echo "PostgreSQL 15's server programs were not found: apt-get install postgresql-15, or set PGBIN" >&2
-    return 1
-}
-PGBIN=$(find_pgbin)
+# shellcheck source=../lib.sh
+. "$HERE/../lib.sh"
 
-WORK=$(mktemp -d "${WORKDIR:-${TMPDIR:-/tmp}}/shardforge-tpch.XXXXXX")
-chmod 711 "$WORK"
-OUT=${OUT:-$WORK/times.csv}
-SF_PID=""
-
-# PostgreSQL refuses to run as root.
-as_pg() {
-    if [ "$(id -u)" = 0 ]; then
-        (cd / && setpriv --reuid=postgres --regid=postgres --init-groups env HOME=/tmp LC_ALL=C.UTF-8 "$@")
-    else
-        LC_ALL=C.UTF-8 "$@"
-    fi
-}
-
-stop_all() {
-    local code=$?
-    trap - EXIT INT TERM
-    if [ -n "$SF_PID" ] && kill -0 "$SF_PID" 2>/dev/null; then
-        kill -TERM "$SF_PID"
-        wait "$SF_PID" 2>/dev/null || { echo "ShardForge did not stop cleanly" >&2; [ "$code" != 0 ] || code=1; }
-    fi
-    [ -f "$WORK/pg/postmaster.pid" ] && as_pg "$PGBIN/pg_ctl" -D "$WORK/pg" -m fast -w stop >/dev/null 2>&1
-    if [ "$code" != 0 ] && [ -s "$WORK/shardforge.log" ]; then
-        echo "the end of ShardForge's log:" >&2
-        tail -20 "$WORK/shardforge.log" >&2
-    fi
-    if [ -n "${KEEP:-}" ]; then echo "left: $WORK" >&2; else rm -rf "$WORK"; fi
-    exit "$code"
-}
-trap stop_all EXIT
-trap 'exit 130' INT TERM
-
-free_port() {
-    local port
-    while :; do
-        port=$((20000 + RANDOM % 30000))
-        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-    done
-}
-
-# --- the two servers ---------------------------------------------------------------------------
-
-start_postgres() {
-    mkdir "$WORK/pg"
-    [ "$(id -u)" != 0 ] || chown postgres:postgres "$WORK/pg"
-    as_pg "$PGBIN/initdb" -D "$WORK/pg" -U postgres -A trust -E UTF8 --locale=C.UTF-8 >/dev/null
-    cat >>"$WORK/pg/postgresql.conf" <<-CONF
-		listen_addresses = '127.0.0.1'
-		port = $PG_PORT
-		unix_socket_directories = ''
-		shared_buffers = ${MEMORY_MB}MB
-		max_wal_size = 4GB
-		max_connections = 200
-		fsync = on
-		synchronous_commit = on
-	CONF
-    as_pg "$PGBIN/pg_ctl" -D "$WORK/pg" -l "$WORK/pg/server.log" -w -t 60 start </dev/null >/dev/null
-    PG_PID=$(head -1 "$WORK/pg/postmaster.pid")
-}
-
-start_shardforge() {
-    SHARDFORGE_COMPUTE_CACHE_BYTES="$((MEMORY_MB - 256))MiB" \
-        SHARDFORGE_PAGESERVER_BLOCK_CACHE_BYTES=128MiB \
-        "$BINARY" start --data-dir "$WORK/sf" --sql-listen "127.0.0.1:$SF_PORT" \
-        --http-listen "127.0.0.1:$SF_HTTP" >"$WORK/shardforge.log" 2>&1 </dev/null &
-    SF_PID=$!
-    local tries
-    for tries in $(seq 600); do
-        if sql sf -c 'select 1' >/dev/null 2>&1; then return; fi
-        kill -0 "$SF_PID" 2>/dev/null || { echo "ShardForge did not start" >&2; exit 1; }
-        sleep 0.1
-    done
-    echo "ShardForge does not answer after $((tries / 10)) s" >&2
-    exit 1
-}
-
-port_of() { if [ "$1" = pg ]; then echo "$PG_PORT"; else echo "$SF_PORT"; fi; }
-
-sql() { # system argument of psql...
+ask_psql() { # system argument of psql...
     local system=$1
     shift
-    PGCONNECT_TIMEOUT=10 PGOPTIONS="-c statement_timeout=${TIMEOUT}s" \
-        "$PGBIN/psql" -h 127.0.0.1 -p "$(port_of "$system")" -U postgres -XqAt -v ON_ERROR_STOP=1 "$@" postgres
+    PGOPTIONS="-c statement_timeout=${TIMEOUT}s" psql_on "$system" postgres "$@"
 }
 
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
+
+prepare tpch "${1:?usage: run.sh BINARY}"
+OUT=${OUT:-$WORK/times.csv}
 
 # --- data --------------------------------------------------------------------------------------
 
@@ -141,7 +56,6 @@ if [ -z "${DATA:-}" ]; then
     fi
     "$TPCHGEN" tbl -s "$SCALE" --output-dir "$DATA" >/dev/null 2>&1
 fi
-PG_PORT=$(free_port) SF_PORT=$(free_port) SF_HTTP=$(free_port)
 start_postgres
 start_shardforge
 
@@ -149,12 +63,12 @@ load() { # system
     local start table
     TIMEOUT=0
     start=$(now_ms)
-    sql "$1" -f "$HERE/schema.sql" >/dev/null
+    ask_psql "$1" -f "$HERE/schema.sql" >/dev/null
     for table in $TABLES; do
-        sed 's/|$//' "$DATA/$table.tbl" | sql "$1" -c "copy $table from stdin (format text, delimiter '|')"
+        sed 's/|$//' "$DATA/$table.tbl" | ask_psql "$1" -c "copy $table from stdin (format text, delimiter '|')"
     done
-    if [ "$1" = pg ]; then sql pg -f "$HERE/indexes.sql" -c vacuum >/dev/null; fi
-    sql "$1" -c analyze >/dev/null
+    if [ "$1" = pg ]; then ask_psql pg -f "$HERE/indexes.sql" -c vacuum >/dev/null; fi
+    ask_psql "$1" -c analyze >/dev/null
     echo "loaded $1 in $(($(now_ms) - start)) ms"
 }
 (load pg)
@@ -171,7 +85,7 @@ ask() { # system query round
         sleep 0.3
     fi
     start=$(now_ms)
-    if sql "$1" -f "$file" >"$answer" 2>"$answer.error"; then
+    if ask_psql "$1" -f "$file" >"$answer" 2>"$answer.error"; then
         [ "$3" = 0 ] || echo "$1,$2,$3,$(($(now_ms) - start))" >>"$OUT"
     else
         echo "$1 query $2: $(head -1 "$answer.error")" >&2
