@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("shardforge: {}", output::one_line(&error));
+            output::complain!("shardforge: {}", output::one_line(&error));
             ExitCode::FAILURE
         }
     }

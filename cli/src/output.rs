@@ -1,6 +1,30 @@
-//! What people see: tables, trees, durations.
+//! What people see: lines, tables, trees, durations.
 
 use serde_json::Value;
+use std::io::Write;
+
+/// Prints a line to standard output, as `println!` does, but without a panic when nobody reads it any more.
+macro_rules! say {
+    ($($part:tt)*) => { $crate::output::line(format_args!($($part)*)) };
+}
+pub(crate) use say;
+
+/// As [`say!`], for standard error.
+macro_rules! complain {
+    ($($part:tt)*) => { $crate::output::error_line(format_args!($($part)*)) };
+}
+pub(crate) use complain;
+
+/// The line of [`say!`]. When the reader is gone (`shardforge status | head -1`), there is nobody left to tell: the
+/// rest is not printed, and the command goes on to its end; a server must not stop because its terminal was closed.
+pub(crate) fn line(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// As [`line`], for standard error.
+pub(crate) fn error_line(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
 
 /// How a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -18,13 +42,13 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) {
         cells.map(|line| line.chars().count()).chain([header[column].chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let line = |cells: &[String]| {
+    let joined = |cells: &[String]| {
         let padded = cells.iter().zip(&widths).map(|(cell, width)| format!(" {cell:<width$} "));
         padded.collect::<Vec<_>>().join("|").trim_end().to_string()
     };
-    println!("{}", line(&header.iter().map(ToString::to_string).collect::<Vec<_>>()));
-    println!("{}", widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("+"));
-    rows.iter().for_each(|row| println!("{}", line(row)));
+    say!("{}", joined(&header.iter().map(ToString::to_string).collect::<Vec<_>>()));
+    say!("{}", widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("+"));
+    rows.iter().for_each(|row| say!("{}", joined(row)));
 }
 
 /// Prints a JSON value, indented, a scalar a line.
@@ -35,21 +59,21 @@ pub(crate) fn tree(value: &Value, indent: usize) {
             for (name, value) in fields {
                 match value {
                     Value::Object(_) | Value::Array(_) => {
-                        println!("{pad}{name}:");
+                        say!("{pad}{name}:");
                         tree(value, indent + 2);
                     }
-                    Value::String(text) => println!("{pad}{name}: {text}"),
-                    other => println!("{pad}{name}: {other}"),
+                    Value::String(text) => say!("{pad}{name}: {text}"),
+                    other => say!("{pad}{name}: {other}"),
                 }
             }
         }
         Value::Array(items) => {
             for item in items {
-                println!("{pad}-");
+                say!("{pad}-");
                 tree(item, indent + 2);
             }
         }
-        other => println!("{pad}{other}"),
+        other => say!("{pad}{other}"),
     }
 }
 

@@ -206,7 +206,8 @@ impl Config {
             if let Some((section, key)) = Self::keys().into_iter().find(|(section, key)| {
                 name == format!("SHARDFORGE_{}_{}", section.to_uppercase(), key.to_uppercase())
             }) {
-                let value = scalar(&value);
+                let given = value;
+                let value = scalar(&given);
                 let entry = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
                 let mut probe = toml::Table::new();
                 probe.insert(
@@ -218,10 +219,7 @@ impl Config {
                 let value = match fits(&probe) {
                     Ok(_) => value,
                     Err(first) => {
-                        let text = toml::Value::String(match &value {
-                            toml::Value::String(text) => text.clone(),
-                            other => other.to_string(),
-                        });
+                        let text = toml::Value::String(given);
                         probe.insert(
                             section.to_string(),
                             toml::Value::Table([(key.to_string(), text.clone())].into_iter().collect()),
@@ -246,6 +244,20 @@ impl Config {
         }
         config.check()?;
         Ok(config)
+    }
+
+    /// Names of the environment that look like settings of a section and are none: a slip of the pen has no effect,
+    /// and its author should hear of it. Not an error, as others put such names there too (a container platform adds
+    /// the addresses of a service called `shardforge-sql` as `SHARDFORGE_SQL_PORT`).
+    pub fn not_settings<'a>(env: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+        let keys = Self::keys();
+        let upper = |section: &str, key: &str| {
+            format!("SHARDFORGE_{}_{}", section.to_uppercase(), key.to_uppercase())
+        };
+        env.filter(|name| *name != "SHARDFORGE_SQL_URL")
+            .filter(|name| keys.iter().any(|(section, _)| name.starts_with(&upper(section, ""))))
+            .filter(|name| !keys.iter().any(|(section, key)| *name == upper(section, key)))
+            .collect()
     }
 
     /// Refuses values that no part could work with.
@@ -309,10 +321,10 @@ mod tests {
         let path = dir.path().join(FILE_NAME);
         std::fs::write(&path, "[sql]\nlisten = \"127.0.0.1:1\"\nmax_connections = 7\n").unwrap();
         let set =
-            [("SHARDFORGE_SQL_LISTEN", "127.0.0.1:2"), ("SHARDFORGE_SQL_PASSWORD", "123"), ("OTHER", "x")];
+            [("SHARDFORGE_SQL_LISTEN", "127.0.0.1:2"), ("SHARDFORGE_SQL_PASSWORD", "007"), ("OTHER", "x")];
         let config = Config::load(Some(&path), env(&set)).unwrap();
         assert_eq!((config.sql.listen.port(), config.sql.max_connections), (2, 7));
-        assert_eq!(config.sql.password, "123");
+        assert_eq!(config.sql.password, "007", "digits of a text are kept as they are");
         assert_eq!(config.node.data_dir, dir.path().join("data"));
     }
 
@@ -333,6 +345,13 @@ mod tests {
         }
         let error = Config::load(None, env(&[("SHARDFORGE_SQL_LISTEN", "x")])).unwrap_err().to_string();
         assert!(error.contains("SHARDFORGE_SQL_LISTEN"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_s_slips_are_found() {
+        let names =
+            ["SHARDFORGE_SQL_LISEN", "SHARDFORGE_SQL_LISTEN", "SHARDFORGE_SQL_URL", "SHARDFORGE_URL", "PATH"];
+        assert_eq!(Config::not_settings(names.into_iter()), ["SHARDFORGE_SQL_LISEN"]);
     }
 
     #[test]

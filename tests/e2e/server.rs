@@ -36,7 +36,8 @@ pub fn program() -> Command {
 /// A running server. Dropping it kills it.
 pub struct Server {
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    /// None once it was closed.
+    stdout: Option<BufReader<ChildStdout>>,
     pub sql_port: u16,
     pub http_port: u16,
     log: PathBuf,
@@ -89,7 +90,7 @@ impl Server {
             }
             said.push_str(&line);
             if line.starts_with("Ctrl-C") {
-                return Ok(Server { child, stdout, sql_port, http_port, log });
+                return Ok(Server { child, stdout: Some(stdout), sql_port, http_port, log });
             }
         }
     }
@@ -98,6 +99,11 @@ impl Server {
     fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(status.unwrap().success());
+    }
+
+    /// What happens to a server whose terminal goes away: nobody reads its standard output any more.
+    pub fn close_stdout(&mut self) {
+        self.stdout = None;
     }
 
     /// SIGKILL, while others still use the server.
@@ -124,7 +130,9 @@ impl Server {
             std::thread::sleep(Duration::from_millis(10));
         };
         let mut rest = String::new();
-        self.stdout.read_to_string(&mut rest).unwrap();
+        if let Some(stdout) = &mut self.stdout {
+            stdout.read_to_string(&mut rest).unwrap();
+        }
         assert!(status.success(), "{status}: {rest}");
     }
 

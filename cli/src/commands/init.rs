@@ -1,5 +1,6 @@
 //! `shardforge init`: writes the commented configuration into a new data folder.
 
+use crate::output::say;
 use anyhow::{Context, Result, bail};
 use shardforge_common::config::{Config, FILE_NAME};
 use std::io::Write;
@@ -37,7 +38,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Err(error) => return Err(error).with_context(|| format!("cannot write {}", path.display())),
     }
     let _ = args.single_node; // the default, and the only layout
-    println!("wrote {}", path.display());
-    println!("start with: shardforge start --config {}", path.display());
+    say!("wrote {}", path.display());
+    say!("start with: shardforge start --config {}", path.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,12 @@
 //! `shardforge sql`: runs SQL given as an argument or on standard input, or opens a shell.
 
-use crate::output;
+use crate::output::{self, complain, say};
 use anyhow::{Context, Result, bail};
+use futures::TryStreamExt;
 use std::io::{IsTerminal, Read};
+use std::pin::pin;
 use std::process::ExitCode;
+use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// Where `start` listens unless told otherwise.
@@ -32,13 +35,13 @@ async fn session(args: Args) -> Result<ExitCode> {
     let (client, mut connection) = config.connect(NoTls).await.map_err(|error| {
         anyhow::anyhow!(
             "cannot connect: {}; start a server with `shardforge start`, or name another with --url or SHARDFORGE_SQL_URL",
-            explain(&error)
+            explain(&error, "")
         )
     })?;
     let notices = tokio::spawn(async move {
         while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
             if let tokio_postgres::AsyncMessage::Notice(notice) = message {
-                eprintln!("{}:  {}", notice.severity(), notice.message());
+                complain!("{}:  {}", notice.severity(), notice.message());
             }
         }
     });
@@ -57,26 +60,36 @@ async fn session(args: Args) -> Result<ExitCode> {
     Ok(if code { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs statements and prints what comes back; whether they succeeded.
+/// Runs statements and prints what each gives as it comes; whether they succeeded. What was printed before an
+/// error stays printed: it did happen, though a failed text of several statements is rolled back as one.
 async fn execute(client: &Client, text: &str, format: output::Format) -> bool {
-    match client.simple_query(text).await {
-        Ok(messages) => {
-            print(&messages, format);
-            true
+    let outcome = async {
+        let mut messages = pin!(client.simple_query_raw(text).await?);
+        let mut printer = Printer { format, header: Vec::new(), rows: Vec::new() };
+        while let Some(message) = messages.try_next().await? {
+            printer.take(message);
         }
+        Ok(())
+    };
+    match outcome.await {
+        Ok(()) => true,
         Err(error) => {
-            eprintln!("{}", explain(&error));
+            complain!("{}", explain(&error, text));
             false
         }
     }
 }
 
-fn explain(error: &tokio_postgres::Error) -> String {
+/// An error in psql's words, with the line it points at.
+fn explain(error: &tokio_postgres::Error, text: &str) -> String {
     let Some(db) = error.as_db_error() else {
         let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
         return format!("{error}{cause}");
     };
     let mut out = format!("{}:  {} (SQLSTATE {})", db.severity(), db.message(), db.code().code());
+    if let Some(ErrorPosition::Original(position)) = db.position() {
+        out.push_str(&pointer(text, *position as usize));
+    }
     for (name, part) in [("DETAIL", db.detail()), ("HINT", db.hint())] {
         if let Some(part) = part {
             out.push_str(&format!("\n{name}:  {part}"));
@@ -85,40 +98,52 @@ fn explain(error: &tokio_postgres::Error) -> String {
     out
 }
 
-fn print(messages: &[SimpleQueryMessage], format: output::Format) {
-    let mut header: Vec<String> = Vec::new();
-    let mut rows: Vec<Vec<Option<String>>> = Vec::new();
-    for message in messages {
-        match message {
-            SimpleQueryMessage::RowDescription(columns) => {
-                header = columns.iter().map(|column| column.name().to_string()).collect();
-                rows.clear();
+/// The line of `text` that holds its character `position` (the first is 1), and a caret under that character.
+fn pointer(text: &str, position: usize) -> String {
+    let mut rest = position.saturating_sub(1);
+    for (number, line) in text.split('\n').enumerate() {
+        let length = line.chars().count();
+        if rest <= length {
+            let head = format!("LINE {}: ", number + 1);
+            // A tab stays one, so that the caret stands right whatever its width.
+            let pad: String = line.chars().take(rest).map(|c| if c == '\t' { c } else { ' ' }).collect();
+            return format!("\n{head}{}\n{}{pad}^", line.trim_end(), " ".repeat(head.len()));
+        }
+        rest -= length + 1;
+    }
+    String::new()
+}
+
+/// Prints the results of statements, one after the other.
+struct Printer {
+    format: output::Format,
+    header: Vec<String>,
+    /// Of a table: its columns' widths are known at the end.
+    rows: Vec<Vec<String>>,
+}
+
+impl Printer {
+    fn take(&mut self, message: SimpleQueryMessage) {
+        match (message, self.format) {
+            (SimpleQueryMessage::RowDescription(columns), _) => {
+                self.header = columns.iter().map(|column| column.name().to_string()).collect();
             }
-            SimpleQueryMessage::Row(row) => {
-                rows.push((0..row.len()).map(|i| row.get(i).map(str::to_string)).collect());
+            (SimpleQueryMessage::Row(row), output::Format::Json) => {
+                let values = (0..row.len()).map(|i| row.get(i).into());
+                let object: serde_json::Map<String, serde_json::Value> =
+                    self.header.iter().cloned().zip(values).collect();
+                say!("{}", serde_json::Value::Object(object));
             }
-            SimpleQueryMessage::CommandComplete(count) => {
-                match format {
-                    output::Format::Json => {
-                        for row in &rows {
-                            let object: serde_json::Map<String, serde_json::Value> =
-                                header.iter().cloned().zip(row.iter().map(|v| v.clone().into())).collect();
-                            println!("{}", serde_json::Value::Object(object));
-                        }
-                    }
-                    output::Format::Table if header.is_empty() => println!("ok ({count} rows)"),
-                    output::Format::Table => {
-                        let names: Vec<&str> = header.iter().map(String::as_str).collect();
-                        let cells: Vec<Vec<String>> = rows
-                            .iter()
-                            .map(|row| row.iter().map(|v| v.clone().unwrap_or_default()).collect())
-                            .collect();
-                        output::table(&names, &cells);
-                        println!("({} row{})\n", rows.len(), if rows.len() == 1 { "" } else { "s" });
-                    }
+            (SimpleQueryMessage::Row(row), output::Format::Table) => {
+                self.rows.push((0..row.len()).map(|i| row.get(i).unwrap_or_default().to_string()).collect());
+            }
+            (SimpleQueryMessage::CommandComplete(count), output::Format::Table) => {
+                let (header, rows) = (std::mem::take(&mut self.header), std::mem::take(&mut self.rows));
+                if header.is_empty() {
+                    return say!("ok ({count} rows)");
                 }
-                header.clear();
-                rows.clear();
+                output::table(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
+                say!("({} row{})\n", rows.len(), if rows.len() == 1 { "" } else { "s" });
             }
             _ => {}
         }
@@ -134,7 +159,7 @@ async fn shell(client: &Client, format: output::Format) -> Result<bool> {
         // No history yet is no reason not to start.
         let _ = editor.load_history(path);
     }
-    println!("ShardForge SQL. A statement ends with \";\". \\q quits, \\? helps.");
+    say!("ShardForge SQL. A statement ends with \";\". \\q quits, \\? helps.");
     let mut statement = String::new();
     loop {
         let prompt = if statement.is_empty() { "shardforge=> " } else { "shardforge-> " };
@@ -149,10 +174,10 @@ async fn shell(client: &Client, format: output::Format) -> Result<bool> {
                                 where schemaname not in ('pg_catalog', 'information_schema') order by 1, 2";
                     execute(client, text, format).await;
                 }
-                "\\?" => println!(
+                "\\?" => say!(
                     "\\l  databases\n\\dt tables\n\\q  quit\nAll of PostgreSQL's backslash commands are in psql."
                 ),
-                other => eprintln!("{other} is not known here; \\? lists what is"),
+                other => complain!("{other} is not known here; \\? lists what is"),
             },
             Ok(line) => {
                 statement.push_str(&line);
@@ -176,4 +201,16 @@ async fn shell(client: &Client, format: output::Format) -> Result<bool> {
         let _ = editor.save_history(path);
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pointer;
+
+    #[test]
+    fn an_error_points_at_its_line() {
+        assert_eq!(pointer("select 1,\n  é + x", 15), "\nLINE 2:   é + x\n            ^");
+        assert_eq!(pointer("select", 7), "\nLINE 1: select\n              ^", "just after the end");
+        assert_eq!(pointer("select", 99), "");
+    }
 }

@@ -1,7 +1,7 @@
 //! `shardforge start`: every part in this process, until a signal.
 
 use crate::embedded::Embedded;
-use crate::output::one_line;
+use crate::output::{complain, one_line, say};
 use crate::telemetry;
 use anyhow::{Context, Result, anyhow};
 use shardforge_common::config::{Config, FILE_NAME};
@@ -55,6 +55,10 @@ fn advice(error: &anyhow::Error) -> Option<&'static str> {
 fn start(args: Args) -> Result<ExitCode> {
     let config = load(&args)?;
     let metrics = telemetry::install(&config.node)?;
+    let names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    for name in Config::not_settings(names.iter().map(String::as_str)) {
+        tracing::warn!("{name} in the environment is not a setting and has no effect");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("shardforge")
         .enable_all()
@@ -77,8 +81,8 @@ fn start(args: Args) -> Result<ExitCode> {
             reason = running.failed() => Some(reason),
         };
         match &failed {
-            None => println!("stopping"),
-            Some(reason) => eprintln!("shardforge: stopping, because the log has stopped: {reason}"),
+            None => say!("stopping"),
+            Some(reason) => complain!("shardforge: stopping, because the log has stopped: {reason}"),
         }
         running.stop().await;
         Ok::<_, anyhow::Error>(if failed.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -127,11 +131,11 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
 
 fn greet(config: &Config, running: &Embedded) {
     let (sql, http) = (running.sql, running.http);
-    println!("ShardForge {} is ready.", env!("CARGO_PKG_VERSION"));
-    println!("  data      {}", config.node.data_dir.display());
-    println!("  objects   {}", running.store);
-    println!("  SQL       psql -h {} -p {} -U postgres postgres", sql.ip(), sql.port());
-    println!("  REST API  http://{http}/v1/status");
-    println!("  status    shardforge status --url http://{http}");
-    println!("Ctrl-C stops it.");
+    say!("ShardForge {} is ready.", env!("CARGO_PKG_VERSION"));
+    say!("  data      {}", config.node.data_dir.display());
+    say!("  objects   {}", running.store);
+    say!("  SQL       psql -h {} -p {} -U postgres postgres", sql.ip(), sql.port());
+    say!("  REST API  http://{http}/v1/status");
+    say!("  status    shardforge status --url http://{http}");
+    say!("Ctrl-C stops it.");
 }

@@ -1,6 +1,6 @@
 //! `shardforge status`: asks a running ShardForge how each of its parts fares.
 
-use crate::output::{self, Format};
+use crate::output::{self, Format, say};
 use anyhow::{Context, Result};
 use shardforge_control_plane::api::Status;
 use std::process::ExitCode;
@@ -36,7 +36,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let status: Status = serde_json::from_str(&text)
         .with_context(|| format!("what answers at {} is not ShardForge's REST API", args.url))?;
     match args.output {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&status)?),
+        Format::Json => say!("{}", serde_json::to_string_pretty(&status)?),
         Format::Table => print(&status, args.detailed),
     }
     Ok(if status.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -44,7 +44,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
 
 fn print(status: &Status, detailed: bool) {
     let health = if status.healthy { "healthy" } else { "NOT HEALTHY" };
-    println!("ShardForge {}: {health}, up {}", status.version, output::duration(status.uptime_seconds));
+    say!("ShardForge {}: {health}, up {}", status.version, output::duration(status.uptime_seconds));
     let rows = status.parts.iter().map(|part| {
         let health = if part.healthy { "ok" } else { "FAILED" };
         vec![part.part.clone(), health.to_string(), part.summary.clone()]
@@ -52,7 +52,7 @@ fn print(status: &Status, detailed: bool) {
     output::table(&["part", "state", "summary"], &rows.collect::<Vec<_>>());
     if detailed {
         for part in &status.parts {
-            println!("\n{}:", part.part);
+            say!("\n{}:", part.part);
             output::tree(&part.detail, 2);
         }
     }

@@ -5,12 +5,13 @@ use crate::Case;
 use crate::server::{Server, expect_success, program};
 use crate::tools::Tool;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 pub const CASES: &[Case] = &[
     Case { name: "init_writes_a_configuration_that_start_takes", tools: &[], run: init_then_start },
     Case { name: "status_asks_the_parts_and_its_exit_tells", tools: &[], run: status },
     Case { name: "sql_runs_text_from_argument_and_environment", tools: &[], run: sql },
+    Case { name: "a_reader_that_goes_away_stops_nothing", tools: &[], run: readers_gone },
     Case { name: "a_second_process_on_the_folder_is_refused", tools: &[], run: second_process },
     Case { name: "a_port_in_use_is_named", tools: &[], run: port_in_use },
     Case { name: "a_configuration_mistake_is_named", tools: &[], run: bad_config },
@@ -66,8 +67,24 @@ fn sql() {
         program().args(["sql", "SELECT 1 as welcome"]).env("SHARDFORGE_SQL_URL", &url).output().unwrap();
     let text = expect_success("sql", text);
     assert!(text.contains("welcome") && text.contains("(1 row)"), "{text}");
-    let error = failure(program().args(["sql", "--url", &url, "select 1/0"]).output().unwrap());
-    assert!(error.contains("22012"), "{error}");
+    let both = program().args(["sql", "--url", &url, "select 1 as first; select 1/0"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&both.stdout).contains("first"), "what came before the error is shown");
+    assert!(failure(both).contains("22012"));
+    let pointed = failure(program().args(["sql", "--url", &url, "select nope"]).output().unwrap());
+    assert!(pointed.contains("LINE 1: select nope\n               ^"), "{pointed}");
+}
+
+fn readers_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(&dir.path().join("data"));
+    let url = format!("http://127.0.0.1:{}", server.http_port);
+    let mut status = program();
+    status.args(["status", "--detailed", "--url", &url]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut status = status.spawn().unwrap();
+    drop(status.stdout.take());
+    expect_success("status", status.wait_with_output().unwrap());
+    server.close_stdout();
+    server.stop();
 }
 
 fn second_process() {
