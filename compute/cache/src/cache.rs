@@ -8,6 +8,7 @@ use crate::pages::{CachedPage, ShardPages};
 use crate::pins::{Pin, Pins};
 use crate::recent::{Place, RecentWrites};
 use crate::view::ReadView;
+use crate::watch::Watched;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use shardforge_common::mutation::{Aspects, Mutation, MutationList};
@@ -32,6 +33,8 @@ pub struct BranchCache {
     // Lock order: feed, recent, pages.
     feed: Mutex<Feed>,
     pub(crate) recent: RwLock<RecentWrites>,
+    /// The shards' slots, in the order of `pages`: they stay what they are while the branch is open.
+    pub(crate) shards: Box<[SlotRange]>,
     pub(crate) pages: RwLock<Vec<ShardPages>>,
     pub(crate) filter: KeyFilter,
     pub(crate) range_deletes: AtomicUsize,
@@ -44,6 +47,7 @@ pub struct BranchCache {
     pub(crate) inflight: Inflight,
     created: Mutex<HashMap<TxnId, Vec<StorageId>>>,
     created_expected: AtomicUsize,
+    watched: Watched,
 }
 
 /// Where the feed stands.
@@ -72,11 +76,13 @@ impl Feed {
     }
 
     /// Notes where a part of a large commit wrote, and leaves what it wrote to the pages.
-    fn pass_over(&mut self, list: &MutationList) -> Result<()> {
+    fn pass_over(&mut self, list: &MutationList, watched: &Watched) -> Result<()> {
         // Keys of one storage id follow one another: of these only the ends are needed.
         let mut run: Option<(&[u8], &[u8])> = None;
         for mutation in list.iter() {
-            match mutation? {
+            let mutation = mutation?;
+            watched.see(&mutation, self.coming.lsn);
+            match mutation {
                 Mutation::DeleteRange { start, end } if start < end => self.beyond.add(start, end),
                 Mutation::DeleteRange { .. } => {}
                 Mutation::Merge { operator, .. } => {
@@ -128,6 +134,7 @@ impl BranchCache {
                 closed: None,
             }),
             recent: RwLock::default(),
+            shards: shards.into(),
             pages: RwLock::new(shards.iter().map(|slots| ShardPages::new(*slots)).collect()),
             filter: KeyFilter::new(),
             range_deletes: AtomicUsize::new(0),
@@ -140,6 +147,7 @@ impl BranchCache {
             inflight: Inflight::default(),
             created: Mutex::default(),
             created_expected: AtomicUsize::new(0),
+            watched: Watched::default(),
         })
     }
 
@@ -297,7 +305,7 @@ impl BranchCache {
             let list = MutationList::from_bytes(record.body.clone());
             let large = header.kind == RecordKind::Fragment || header.fragment > 0;
             if large && feed.coming_bytes + record.body.len() > self.config.large_commit_bytes {
-                feed.pass_over(&list)?;
+                feed.pass_over(&list, &self.watched)?;
             } else {
                 feed.coming_bytes += record.body.len();
                 self.add_all(&list, &mut feed.coming)?;
@@ -320,7 +328,9 @@ impl BranchCache {
         while mutations.peek().is_some() {
             let mut recent = self.recent.write();
             for mutation in mutations.by_ref().take(ADD_BATCH) {
-                recent.add(*at, mutation?, |slice| list.share(slice), &self.filter)?;
+                let mutation = mutation?;
+                self.watched.see(&mutation, at.lsn);
+                recent.add(*at, mutation, |slice| list.share(slice), &self.filter)?;
                 at.number += 1;
             }
             self.range_deletes.store(recent.range_deletes().len(), Ordering::Release);
@@ -397,6 +407,21 @@ impl BranchCache {
         if full && feed.coming.lsn <= feed.last { 0 } else { std::mem::take(&mut feed.taken) }
     }
 
+    /// From now on, [`BranchCache::watched`] tells of writes under keys that begin like this. To be called
+    /// once, before anyone asks.
+    pub fn watch(&self, prefix: bytes::Bytes) {
+        let feed = self.feed.lock();
+        if self.watched.prefix.set(prefix).is_ok() {
+            self.watched.rise(feed.coming.lsn.max(feed.last));
+        }
+    }
+
+    /// No key that is watched was written by a commit above this LSN and at or below one that has been
+    /// applied. It rises before a commit is published as applied.
+    pub fn watched(&self) -> Lsn {
+        Lsn(self.watched.last.load(Ordering::Acquire))
+    }
+
     /// Waits until there is something to do in the background: fold, give credit, or subscribe again.
     pub async fn wait_work(&self) {
         self.work.notified().await;
@@ -425,6 +450,8 @@ impl BranchCache {
         let mut feed = self.feed.lock();
         feed.last = floor;
         feed.begin(floor);
+        // What came between was not seen.
+        self.watched.rise(floor);
         self.raise_floor(floor);
         let mut recent = self.recent.write();
         let mut pages = self.pages.write();

@@ -176,7 +176,7 @@ impl BranchCache {
     /// step, also the key at which the page is to be cut.
     fn collect(&self, fold: &Fold, shard: usize, page: &Page) -> (Vec<Folded>, Option<Bytes>) {
         let recent = self.recent.read();
-        let shards: Vec<_> = self.pages.read().iter().map(ShardPages::slots).collect();
+        let shards = &self.shards;
         let mut folded: Vec<Folded> = Vec::new();
         let mut bytes = 0;
         for (key, versions) in recent.iter(page.lo(), page.hi()) {

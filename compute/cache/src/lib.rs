@@ -37,6 +37,7 @@
 mod batch;
 mod cache;
 mod config;
+mod fences;
 mod fetch;
 mod filter;
 mod floors;
@@ -53,6 +54,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod view;
+mod watch;
 
 pub use batch::{PageRun, RowBatch, RowBytes};
 pub use cache::BranchCache;

@@ -4,11 +4,10 @@
 //! A page at LSN p is right for readers because recent writes hold what happened in its interval after
 //! p, or because nothing happened there between p and the floor (R3).
 
+use crate::fences::Fences;
 use bytes::Bytes;
 use shardforge_common::page::Page;
 use shardforge_common::{Lsn, SlotRange};
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -45,14 +44,14 @@ impl CachedPage {
 
 pub(crate) struct ShardPages {
     slots: SlotRange,
-    map: BTreeMap<Bytes, Arc<CachedPage>>,
+    map: Fences<Arc<CachedPage>>,
     bytes: usize,
     hand: Bytes,
 }
 
 impl ShardPages {
     pub(crate) fn new(slots: SlotRange) -> Self {
-        Self { slots, map: BTreeMap::new(), bytes: 0, hand: Bytes::new() }
+        Self { slots, map: Fences::default(), bytes: 0, hand: Bytes::new() }
     }
 
     pub(crate) fn slots(&self) -> SlotRange {
@@ -69,7 +68,7 @@ impl ShardPages {
 
     /// The page that covers a key.
     pub(crate) fn covering(&self, key: &[u8]) -> Option<&Arc<CachedPage>> {
-        let (_, page) = self.map.range::<[u8], _>((Bound::Unbounded, Bound::Included(key))).next_back()?;
+        let page = self.map.at_or_below(key)?;
         let covers = page.page.hi().is_none_or(|hi| key < hi);
         covers.then(|| {
             page.mark_used();
@@ -79,7 +78,7 @@ impl ShardPages {
 
     /// The page that covers the keys just below a key.
     pub(crate) fn covering_below(&self, key: &[u8]) -> Option<&Arc<CachedPage>> {
-        let (_, page) = self.map.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(key))).next_back()?;
+        let page = self.map.below(key)?;
         let covers = page.page.hi().is_none_or(|hi| key <= hi);
         covers.then(|| {
             page.mark_used();
@@ -89,7 +88,7 @@ impl ShardPages {
 
     /// The first page that begins at or above a key.
     pub(crate) fn first_from(&self, key: &[u8]) -> Option<&Arc<CachedPage>> {
-        self.map.range::<[u8], _>((Bound::Included(key), Bound::Unbounded)).next().map(|(_, page)| page)
+        self.map.first_from(key).map(|(_, page)| page)
     }
 
     /// Adds a page; those that it overlaps go.
@@ -138,11 +137,7 @@ impl ShardPages {
     /// Lets pages go until no more than `limit` bytes are left, those not read lately first.
     pub(crate) fn evict_to(&mut self, limit: usize) {
         while self.bytes > limit && !self.map.is_empty() {
-            let next = self
-                .map
-                .range::<[u8], _>((Bound::Excluded(&self.hand[..]), Bound::Unbounded))
-                .next()
-                .or_else(|| self.map.iter().next());
+            let next = self.map.first_above(&self.hand).or_else(|| self.map.first_from(&[]));
             let Some((lo, page)) = next else { return };
             self.hand = lo.clone();
             if !page.used.swap(false, Ordering::Relaxed) {

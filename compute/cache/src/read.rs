@@ -42,21 +42,18 @@ fn in_page(page: &Page, key: &[u8]) -> Lookup {
 
 impl BranchCache {
     /// The shard that a key belongs to.
-    fn slots_of(&self, key: &[u8], shards: &[SlotRange]) -> Option<SlotRange> {
-        match shards {
+    fn slots_of(&self, key: &[u8]) -> Option<SlotRange> {
+        match &*self.shards {
             [one] => Some(*one),
             // A key that is too short to have a slot was never written.
-            _ => key::slot_of(key).ok().and_then(|slot| shards.iter().copied().find(|s| s.contains(slot))),
+            shards => {
+                key::slot_of(key).ok().and_then(|slot| shards.iter().copied().find(|s| s.contains(slot)))
+            }
         }
     }
 
-    fn shard_list(&self) -> SmallVec<[SlotRange; 1]> {
-        self.pages.read().iter().map(|shard| shard.slots()).collect()
-    }
-
     pub(crate) fn lookup(&self, key: &[u8], snapshot: Lsn, held: &Held) -> Lookup {
-        let shards = self.shard_list();
-        let Some(slots) = self.slots_of(key, &shards) else { return Lookup::Absent };
+        let Some(slots) = self.slots_of(key) else { return Lookup::Absent };
         let own = if held.is_empty() { None } else { held.covering(slots, key) };
         if let Some(own) = own
             && own.lsn() == snapshot
@@ -170,7 +167,6 @@ impl BranchCache {
             return RangeStep::Done;
         }
         let position = if range.reverse { range.end } else { range.start };
-        let shards = self.shard_list();
         let need = |slots, key: &[u8], exact| {
             RangeStep::Need(PageNeed {
                 slots,
@@ -183,7 +179,7 @@ impl BranchCache {
         };
         let recent = self.recent.read();
         let mut pages: SmallVec<[Arc<CachedPage>; 1]> = SmallVec::new();
-        for slots in &shards {
+        for slots in &self.shards {
             match self.page_at(*slots, position, range.reverse, snapshot, held) {
                 Ok(page) => pages.push(page),
                 Err(exact) => return need(*slots, position, exact),
@@ -201,7 +197,7 @@ impl BranchCache {
         // Pages at exactly the snapshot need no recent writes, and no floor.
         let exact = pages.iter().all(|page| page.lsn() == snapshot);
         if !exact && self.floor_in(lo, Some(hi)) > snapshot {
-            return need(shards[0], position, true);
+            return need(self.shards[0], position, true);
         }
         let silent = exact
             || (recent.iter(lo, Some(hi)).next().is_none()
@@ -215,7 +211,7 @@ impl BranchCache {
             return next.map_or(RangeStep::Done, RangeStep::More);
         }
         let mut merge = Merge {
-            shards: &shards,
+            shards: &self.shards,
             cursors: pages.iter().map(|page| Cursor::new(&page.page, lo, hi, range.reverse)).collect(),
             recent: recent.as_deref(),
             snapshot,
