@@ -151,6 +151,7 @@ sections! {
     sql: SqlConfig {
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5432)), "Address for PostgreSQL clients. Connections from other machines than this one need a role's password.";
         max_connections: usize = 1000, "Connections at a time.";
+        threads: usize = 0, "Threads that serve connections; 0 is one for each core.";
         password: String = String::new(), "Password of the role postgres, set at each start when it is not empty.";
         trust_loopback: bool = true, "Whether connections from this machine need no password. Say false where others use the machine too, or a proxy on it passes connections on.";
     }

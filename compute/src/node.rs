@@ -96,6 +96,7 @@ impl Compute {
         if !self.parts.password.is_empty() {
             roles::ensure_password(&branch, &self.parts.password, &self.parts.random).await?;
         }
+        branch.cache().watch(CatalogCache::versions());
         let opened = Arc::new(OpenBranch {
             ids: IdAllocator::new(branch.clone()),
             sequences: Arc::new(SequenceBlocks::new(branch.clone(), self.parts.clock.clone())),

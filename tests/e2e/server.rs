@@ -106,6 +106,13 @@ impl Server {
         self.stdout = None;
     }
 
+    /// Memory that the process has in use, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// SIGKILL, while others still use the server.
     pub fn signal_kill(&self) {
         self.signal("KILL");

@@ -33,7 +33,7 @@ use shardforge_common::disk::{Disk, RealDisk};
 use shardforge_common::random::Random;
 use shardforge_common::{NodeId, task};
 use shardforge_compute::node::{Compute, ComputeParts};
-use shardforge_compute::pgwire::server::Server;
+use shardforge_compute::pgwire::server::{Server, ServerLimits};
 use shardforge_compute::txn::BranchConfig;
 use shardforge_control_plane::reconcile::{Action, Observed, diff};
 use shardforge_control_plane::{ControlPlane, ControlService, DEFAULT_BRANCH, DEFAULT_TENANT, api};
@@ -136,7 +136,12 @@ impl Embedded {
         });
         // Opened now, so that a branch that cannot be read fails the start and not the first client.
         compute.open_branch(None).await.map_err(|error| anyhow!("{error}")).context("compute")?;
-        let server = Server::new(compute.clone(), config.sql.max_connections, config.sql.trust_loopback);
+        let limits = ServerLimits {
+            max_connections: config.sql.max_connections,
+            threads: threads(config.sql.threads),
+            trust_loopback: config.sql.trust_loopback,
+        };
+        let server = Server::start(compute.clone(), limits)?;
         let listener = task::spawn("sql listener", server.clone().run(sql));
 
         let source = status::Parts {
@@ -266,15 +271,21 @@ fn branch_config(config: &Config, folder: &folder::DataFolder) -> Result<BranchC
         spill_bytes: usize::try_from(config.compute.transaction_bytes.0)?,
         spill_dir: folder.compute.clone(),
         in_process: true,
+        background: Some(tokio::runtime::Handle::current()),
         ..BranchConfig::default()
     })
 }
 
-fn report_engine(config: &Config, folder: &folder::DataFolder) -> Result<DataFusionEngine> {
-    let threads = match config.compute.report_threads {
+/// A number of threads as it is configured: 0 is one for each core.
+fn threads(configured: usize) -> usize {
+    match configured {
         0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
         threads => threads,
-    };
+    }
+}
+
+fn report_engine(config: &Config, folder: &folder::DataFolder) -> Result<DataFusionEngine> {
+    let threads = threads(config.compute.report_threads);
     let memory_bytes = usize::try_from(config.compute.report_bytes.0)?;
     // Beside what transactions spill, in a folder that each start empties.
     let spill_dir = Some(folder.compute.join("reports"));

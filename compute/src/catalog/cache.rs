@@ -14,9 +14,10 @@
 
 use super::access;
 use super::database::{DatabaseCatalog, Rows};
-use super::stored::{RelationRow, Stored, StoredRow, VersionRow, key_of};
+use super::stored::{RelationRow, Stored, StoredRow, VersionRow, key_of, prefix_range};
 use crate::txn::{Interrupt, LockWait, TableLock, Txn, Visibility};
 use crate::{SqlError, SqlResult};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use shardforge_common::mutation::Aspects;
 use shardforge_common::{Lsn, TxnId};
@@ -56,6 +57,11 @@ impl CatalogCache {
                 Err(shardforge_common::Error::not_found(format!("database {database} does not exist")).into())
             }
         }
+    }
+
+    /// What the keys of all schema versions begin with: whoever watches them hears of every schema change.
+    pub fn versions() -> Bytes {
+        prefix_range::<VersionRow>(&[]).0
     }
 
     /// Whether the running statement sees exactly this catalog, and so plans that were made with it: one

@@ -104,6 +104,7 @@ async fn decode(
         match step {
             Ok(()) => return Ok(()),
             Err(Stop::Need(need)) => txn.satisfy(need).await?,
+            Err(Stop::Yield) => {}
             Err(Stop::Error(error)) => return Err(error),
             Err(Stop::Sequence(need)) => return Err(SqlError::needs_sequence(need)),
             Err(Stop::RestartStatement | Stop::TooLarge) => {

@@ -151,6 +151,7 @@ impl<'a> Mover<'a> {
             match self.try_decode(key, value, txn) {
                 Ok(()) => return Ok(()),
                 Err(Stop::Need(need)) => txn.satisfy(need).await?,
+                Err(Stop::Yield) => {}
                 Err(Stop::Error(error)) => return Err(error),
                 Err(Stop::Sequence(need)) => return Err(SqlError::needs_sequence(need)),
                 Err(Stop::RestartStatement | Stop::TooLarge) => {

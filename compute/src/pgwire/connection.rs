@@ -5,8 +5,11 @@ use super::writer::{Severity, Writer};
 use crate::session::Session;
 use crate::{SqlError, SqlResult};
 use shardforge_types::SqlState;
+use std::future::poll_fn;
 use std::io;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 /// The output buffer is sent when it has grown past this while rows stream, in bytes.
@@ -143,16 +146,29 @@ impl Wire {
 
     /// Waits until a whole message is in the buffer.
     pub async fn wait(&mut self) -> Result<(), Ended> {
-        while self.reader.whole_message().map_err(Ended::Fatal)?.is_none() {
-            self.reader.room();
-            let reader = &mut self.reader;
-            let read = self.stream.read(&mut reader.buffer[reader.end..]).await?;
-            if read == 0 {
-                return Err(Ended::ByClient);
+        poll_fn(|context| self.poll_wait(context)).await
+    }
+
+    /// Ready when a whole message is in the buffer.
+    pub fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        loop {
+            match self.reader.whole_message() {
+                Ok(Some(_)) => return Poll::Ready(Ok(())),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(Ended::Fatal(error))),
             }
-            reader.end += read;
+            self.reader.room();
+            let mut free = ReadBuf::new(&mut self.reader.buffer[self.reader.end..]);
+            match Pin::new(&mut self.stream).poll_read(context, &mut free) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Pending => return Poll::Pending,
+            }
+            match free.filled().len() {
+                0 => return Poll::Ready(Err(Ended::ByClient)),
+                read => self.reader.end += read,
+            }
         }
-        Ok(())
     }
 
     /// The message that [`Wire::wait`] has waited for, and the writer for its answer. The message
@@ -226,11 +242,18 @@ async fn run(wire: &mut Wire, session: &mut Session) -> Result<std::convert::Inf
 /// Waits for the next message while no statement runs; the server's shutdown and the session's idle
 /// timeouts end the wait.
 async fn wait_idle(wire: &mut Wire, session: &mut Session) -> Result<(), Ended> {
-    tokio::select! {
-        biased;
-        done = wire.wait() => done,
-        error = session.until_terminated() => Err(Ended::Fatal(error)),
-    }
+    let (mut limit, cancel) = (session.idle_limit(), session.cancel());
+    let in_time = poll_fn(|context| {
+        if let Poll::Ready(done) = wire.poll_wait(context) {
+            return Poll::Ready(Some(done));
+        }
+        if cancel.poll_ending(context).is_ready() {
+            return Poll::Ready(Some(Err(Ended::Fatal(shutting_down()))));
+        }
+        limit.poll_passed(context).map(|()| None)
+    })
+    .await;
+    in_time.unwrap_or_else(|| Err(Ended::Fatal(session.idle_too_long())))
 }
 
 enum Step {

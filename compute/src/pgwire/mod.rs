@@ -9,7 +9,7 @@
 //!
 //! # The life of a connection
 //!
-//! 1. `server` accepts it and registers a cancel key.
+//! 1. `server` accepts it, gives it to one of the [`threads`], and registers a cancel key.
 //! 2. [`startup`] negotiates encryption, reads user and database, and authenticates.
 //! 3. `connection` reads [`message::Frontend`] messages, drives the session, and writes answers
 //!    with [`writer::Writer`]. After an error in the extended protocol it skips to Sync.
@@ -19,9 +19,11 @@
 //! It knows nothing of SQL's meaning: that is the session's. It never interprets a value, except
 //! for the lengths and format codes around it.
 
+pub mod cancel;
 pub mod connection;
 pub mod message;
 pub mod scram;
 pub mod server;
 pub mod startup;
+pub mod threads;
 pub mod writer;

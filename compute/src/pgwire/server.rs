@@ -1,94 +1,67 @@
 //! Accepts connections, authenticates them, and knows which may be cancelled.
 
+use super::cancel::Cancel;
 use super::connection::{Ended, Wire, serve, shutting_down};
 use super::message::{Frontend, violation};
 use super::scram::{self, Exchange, Verifier};
 use super::startup::{self, Parameters, Startup};
+use super::threads::Threads;
 use super::writer::Severity;
 use crate::node::Compute;
 use crate::session::Session;
 use crate::{SqlError, SqlResult};
 use parking_lot::Mutex;
-use shardforge_common::{random, task};
+use shardforge_common::{Result, random, task};
 use shardforge_types::SqlState;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 /// How long a client may take to say who it is.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What asks one connection's statement to stop.
-#[derive(Debug, Default)]
-pub struct Cancel {
-    requested: AtomicBool,
-    notify: Notify,
-}
-
-impl Cancel {
-    /// Asks the running statement to stop.
-    pub fn request(&self) {
-        self.requested.store(true, Ordering::Release);
-        self.notify.notify_waiters();
-    }
-
-    /// Forgets earlier requests: they were for a statement that has ended.
-    pub fn reset(&self) {
-        self.requested.store(false, Ordering::Release);
-    }
-
-    /// Whether a request stands.
-    pub fn is_requested(&self) -> bool {
-        self.requested.load(Ordering::Acquire)
-    }
-
-    /// Waits for a request.
-    pub async fn requested(&self) {
-        let waiting = self.notify.notified();
-        tokio::pin!(waiting);
-        loop {
-            waiting.as_mut().enable();
-            if self.is_requested() {
-                return;
-            }
-            waiting.as_mut().await;
-            waiting.set(self.notify.notified());
-        }
-    }
+/// What a front end is allowed.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerLimits {
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// Threads that serve them.
+    pub threads: usize,
+    /// Whether connections from this machine need no password.
+    pub trust_loopback: bool,
 }
 
 /// The front end of a compute.
 pub struct Server {
     compute: Arc<Compute>,
+    threads: Threads,
     connections: Mutex<HashMap<i32, (i32, Arc<Cancel>)>>,
     next_pid: AtomicI32,
     open: AtomicUsize,
-    max_connections: usize,
-    trust_loopback: bool,
+    limits: ServerLimits,
     mock_secret: [u8; 32],
     shutdown: watch::Sender<bool>,
 }
 
 impl Server {
-    /// A front end for a compute, for at most so many connections at a time. With `trust_loopback`,
-    /// those from this machine need no password.
-    pub fn new(compute: Arc<Compute>, max_connections: usize, trust_loopback: bool) -> Arc<Self> {
+    /// A front end for a compute.
+    pub fn start(compute: Arc<Compute>, limits: ServerLimits) -> Result<Arc<Self>> {
         let mut mock_secret = [0; 32];
         random::thread().fill(&mut mock_secret);
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             compute,
+            threads: Threads::start(limits.threads)?,
             connections: Mutex::default(),
             next_pid: AtomicI32::new(1),
             open: AtomicUsize::new(0),
-            max_connections,
-            trust_loopback,
+            limits,
             mock_secret,
             shutdown: watch::Sender::new(false),
-        })
+        }))
     }
 
     /// Accepts connections until [`Server::shutdown`].
@@ -102,8 +75,7 @@ impl Server {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let server = self.clone();
-                    task::spawn("pgwire connection", async move { server.connection(stream, peer).await });
+                    self.serve(stream, peer);
                 }
                 // Out of file descriptors, or the client is gone already: others may still come.
                 Err(error) => {
@@ -114,10 +86,26 @@ impl Server {
         }
     }
 
+    /// Hands a socket over to one of the threads, out of the event loop that accepted it.
+    fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let stream = match stream.into_std() {
+            Ok(stream) => stream,
+            Err(error) => return tracing::warn!(%error, "could not hand over a connection"),
+        };
+        let server = self.clone();
+        self.threads.spawn("pgwire connection", move || async move {
+            match TcpStream::from_std(stream) {
+                Ok(stream) => server.connection(stream, peer).await,
+                Err(error) => tracing::warn!(%error, "could not take over a connection"),
+            }
+        });
+    }
+
     /// Stops accepting, tells idle connections to end, and cancels running statements after the
     /// grace period. Returns when all connections have ended, or a little later than the grace.
     pub async fn shutdown(&self, grace: Duration) {
         self.shutdown.send_replace(true);
+        self.connections.lock().values().for_each(|(_, cancel)| cancel.end());
         let step = Duration::from_millis(10);
         let mut waited = Duration::ZERO;
         while self.open.load(Ordering::Acquire) > 0 && waited < grace + Duration::from_secs(2) {
@@ -127,6 +115,7 @@ impl Server {
             task::sleep(step).await;
             waited += step;
         }
+        self.threads.stop();
     }
 
     /// Number of open connections.
@@ -143,7 +132,7 @@ impl Server {
         let mut wire = Wire::new(stream);
         let started = tokio::select! {
             biased;
-            started = self.start(&mut wire, peer) => started,
+            started = self.greet(&mut wire, peer) => started,
             () = task::sleep(STARTUP_TIMEOUT) => return,
         };
         match started {
@@ -165,7 +154,7 @@ impl Server {
     }
 
     /// From the first packet to the first ReadyForQuery. `None` when there is no session to serve.
-    async fn start(&self, wire: &mut Wire, peer: SocketAddr) -> Result<Option<(Session, i32)>, Ended> {
+    async fn greet(&self, wire: &mut Wire, peer: SocketAddr) -> Result<Option<(Session, i32)>, Ended> {
         let parameters = loop {
             let Some(packet) = wire.startup_packet().await? else { return Ok(None) };
             match startup::parse(&packet).map_err(Ended::Fatal)? {
@@ -181,7 +170,7 @@ impl Server {
                 Startup::Session(parameters) => break parameters,
             }
         };
-        if self.open.load(Ordering::Acquire) > self.max_connections {
+        if self.open.load(Ordering::Acquire) > self.limits.max_connections {
             return Err(Ended::Fatal(SqlError::new(
                 SqlState::TOO_MANY_CONNECTIONS,
                 "sorry, too many clients already",
@@ -196,17 +185,20 @@ impl Server {
         }
         let cancel = Arc::new(Cancel::default());
         let pid = self.next_pid.fetch_add(1, Ordering::Relaxed) & i32::MAX;
-        let mut session =
-            Session::open(self.compute.clone(), &parameters, pid, cancel.clone(), self.shutdown.subscribe())
-                .await
-                .map_err(Ended::Fatal)?;
+        let mut session = Session::open(self.compute.clone(), &parameters, pid, cancel.clone())
+            .await
+            .map_err(Ended::Fatal)?;
         self.authenticate(wire, &mut session, &parameters, peer).await?;
         session.authorize().await.map_err(Ended::Fatal)?;
         wire.trust();
         let mut secret = [0; 4];
         random::thread().fill(&mut secret);
         let secret = i32::from_be_bytes(secret);
-        self.connections.lock().insert(pid, (secret, cancel));
+        self.connections.lock().insert(pid, (secret, cancel.clone()));
+        // A shutdown that came before the line above has not seen this connection.
+        if *self.shutdown.borrow() {
+            cancel.end();
+        }
         wire.writer.authentication(0, &[]);
         session.write_parameters(&mut wire.writer);
         session.write_notices(&mut wire.writer);
@@ -230,7 +222,7 @@ impl Server {
                 ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
             }
         };
-        if loopback && self.trust_loopback {
+        if loopback && self.limits.trust_loopback {
             return Ok(());
         }
         let user = &parameters.user;

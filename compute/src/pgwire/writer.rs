@@ -209,6 +209,13 @@ impl Writer {
         self.end();
     }
 
+    /// A message that was made before; its copy here may still be changed.
+    pub fn raw(&mut self, message: &[u8]) -> &mut [u8] {
+        let at = self.buffer.len();
+        self.buffer.extend_from_slice(message);
+        &mut self.buffer[at..]
+    }
+
     /// RowDescription.
     pub fn row_description<'a>(&mut self, fields: impl ExactSizeIterator<Item = Field<'a>>) {
         self.begin(b'T');

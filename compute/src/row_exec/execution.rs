@@ -47,6 +47,9 @@ impl ExecEnv<'_> {
     }
 }
 
+/// After so many rows written, others have their turn.
+const YIELD_ROWS: u64 = 256;
+
 enum Running {
     Query(State),
     Insert(Box<(State, InsertState)>),
@@ -153,6 +156,9 @@ impl Execution {
             self.affected += 1;
             if returns {
                 return Ok(true);
+            }
+            if self.affected.is_multiple_of(YIELD_ROWS) {
+                return Err(Stop::Yield);
             }
         }
     }

@@ -29,6 +29,7 @@ pub mod expr;
 mod ops;
 mod plan;
 mod query;
+mod shape;
 mod statement;
 mod stop;
 pub mod storage;

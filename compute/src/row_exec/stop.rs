@@ -10,6 +10,8 @@ use shardforge_types::ValueError;
 pub enum Stop {
     /// Wait for this ([`crate::txn::Txn::satisfy`]), then call the execution again: it goes on where it was.
     Need(Need),
+    /// It has run for a while: let others run, then call the execution again.
+    Yield,
     /// Do this ([`crate::sequence::SessionSequences::satisfy`]), then call the execution again.
     Sequence(SequenceNeed),
     /// Call [`crate::txn::Txn::restart_statement`] and [`super::Execution::restart`], forget the rows that

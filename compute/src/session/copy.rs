@@ -21,6 +21,8 @@ use std::sync::Arc;
 const BATCH_ROWS: usize = 512;
 /// So many rows keep their buffers from batch to batch.
 const KEPT_ROWS: usize = 2 * BATCH_ROWS;
+/// After so many batches, other connections have their turn.
+const YIELD_BATCHES: u64 = 4;
 
 impl Session {
     /// Runs a COPY, its conversation with the client included.
@@ -168,6 +170,7 @@ impl Session {
         let mut result = Ok(());
         let (cancel, mut deadline) = (self.cancel.clone(), self.deadline());
         let mut ended = false;
+        let mut batches = 0u64;
         while !ended && result.is_ok() {
             // Interruptions first: a client that never pauses must not be deaf to them.
             tokio::select! {
@@ -204,6 +207,10 @@ impl Session {
                 let written =
                     cancellable(&cancel, &mut deadline, self.write_rows(&mut execution, rows, statement));
                 result = written.await.and(result);
+                batches += 1;
+                if batches.is_multiple_of(YIELD_BATCHES) {
+                    tokio::task::yield_now().await;
+                }
             }
         }
         Ok(result.map(|()| execution.affected()))
@@ -238,6 +245,7 @@ impl Session {
                 match execution.push(&mut env, row) {
                     Ok(()) => break,
                     Err(Stop::Need(need)) => txn.satisfy(need).await?,
+                    Err(Stop::Yield) => tokio::task::yield_now().await,
                     Err(Stop::Sequence(need)) => sequences.satisfy(need, txn).await?,
                     // What was read from the client is gone: the statement cannot be run again.
                     Err(Stop::RestartStatement) => {

@@ -4,20 +4,19 @@
 use super::Session;
 use super::prepared::Plan;
 use super::source::StatementTables;
-use crate::catalog::{DatabaseCatalog, SessionCatalog};
+use crate::catalog::DatabaseCatalog;
 use crate::ddl::{self, DdlContext};
 use crate::functions::EvalContext;
 use crate::report::{ReportContext, RowStream};
-use crate::row_exec::{self, ExecEnv, Execution, Stop};
+use crate::row_exec;
 use crate::sequence::WaitingSequences;
 use crate::sql::BindContext;
 use crate::sql::CatalogLookup;
 use crate::sql::bound::{Bound, BoundStatement, Ddl, Query};
-use crate::txn::{LockWait, Txn, TxnError, TxnErrorKind};
+use crate::txn::{Txn, TxnError, TxnErrorKind};
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Datum, Settings, SqlState};
 use std::sync::Arc;
-use std::time::Duration;
 
 pub(super) use crate::row_exec::RowPlan;
 
@@ -51,7 +50,7 @@ impl Outcome {
     }
 
     /// The rows of a SELECT.
-    fn selected(rows: Vec<Vec<Datum>>, stream: Option<Box<dyn RowStream>>) -> Self {
+    pub(super) fn selected(rows: Vec<Vec<Datum>>, stream: Option<Box<dyn RowStream>>) -> Self {
         Self { rows: rows.into_iter(), stream, tag: Tag::Rows("SELECT", 0), counts_sent: true }
     }
 
@@ -114,11 +113,16 @@ impl Session {
 
     /// Runs a statement that reads or changes data or schema.
     pub(super) async fn start_data(&mut self, plan: &Arc<Plan>, params: &Arc<[Datum]>) -> SqlResult<Outcome> {
+        let statement = self.statement(plan, params)?;
+        self.start_bound(&plan.bound.statement, plan.row.as_ref(), &statement).await
+    }
+
+    /// What running a plan needs beside it.
+    pub(super) fn statement(&mut self, plan: &Plan, params: &Arc<[Datum]>) -> SqlResult<Statement> {
         let catalog =
             plan.catalog().cloned().ok_or_else(|| SqlError::internal("a plan without a catalog"))?;
         let context = self.eval_context(&catalog);
-        let statement = Statement { catalog, context, params: params.clone() };
-        self.start_bound(&plan.bound.statement, plan.row.as_ref(), &statement).await
+        Ok(Statement { catalog, context, params: params.clone() })
     }
 
     /// The same for any bound statement.
@@ -131,14 +135,12 @@ impl Session {
         self.refuse_writes(bound)?;
         match bound {
             BoundStatement::Query(query) => {
-                if let Some(row) = row {
-                    let run = self.run_row(row, statement).await?;
-                    if !run.too_large {
-                        return Ok(Outcome::selected(run.rows, None));
-                    }
+                if let Some(row) = row
+                    && let Some(gathered) = self.gather(row, statement).await?
+                {
+                    return Ok(Outcome::selected(gathered.rows, None));
                 }
-                let stream = self.report(Arc::new(query.clone()), statement).await?;
-                Ok(Outcome::selected(Vec::new(), Some(stream)))
+                self.report_outcome(query, statement).await
             }
             BoundStatement::Insert(_) => self.write("INSERT 0", row, statement).await,
             BoundStatement::Update(_) => self.write("UPDATE", row, statement).await,
@@ -184,74 +186,19 @@ impl Session {
         statement: &Statement,
     ) -> SqlResult<Outcome> {
         let row = row.ok_or_else(|| SqlError::internal("a write without a plan"))?;
-        let run = self.run_row(row, statement).await?;
-        Ok(Outcome::rows(run.rows, Tag::Rows(verb, run.affected)))
+        let gathered = self.gather(row, statement).await?;
+        let gathered = gathered.ok_or_else(|| SqlError::internal("a write was given up"))?;
+        Ok(Outcome::rows(gathered.rows, Tag::Rows(verb, gathered.affected)))
     }
 
-    /// Runs a plan of the row executor to its end.
-    async fn run_row(&mut self, row: &Arc<RowPlan>, statement: &Statement) -> SqlResult<RowRun> {
-        let row_ids = match row.needs_row_ids() {
-            true => Some(self.branch.row_ids().await?),
-            false => None,
-        };
-        let lock_wait = self.lock_wait();
-        self.sequences.statement_begins();
-        let mut execution = Execution::new(row.clone());
-        loop {
-            // Rows that only a report finds are gathered first: a write must not change what it reads.
-            if let Some(query) = row.feed() {
-                let mut stream = self.report(query.clone(), statement).await?;
-                loop {
-                    let batch = stream.next().await?;
-                    if batch.is_empty() {
-                        break;
-                    }
-                    execution.feed(batch);
-                }
-            }
-            let transaction =
-                self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
-            let mut guard = transaction.lock().await;
-            let txn = open(&mut guard)?;
-            let mut run = RowRun::default();
-            let mut out = Vec::new();
-            let restarted = loop {
-                let mut env = ExecEnv {
-                    txn,
-                    params: &statement.params,
-                    context: &statement.context,
-                    row_ids: row_ids.as_deref(),
-                    lock_wait,
-                };
-                match execution.next(&mut env, &mut out) {
-                    Ok(true) => run.rows.push(std::mem::take(&mut out)),
-                    Ok(false) => break false,
-                    Err(Stop::Need(need)) => {
-                        let waited = txn.satisfy(need).await;
-                        waited.map_err(|error| conflict_error(error, Some(&statement.catalog)))?;
-                    }
-                    Err(Stop::Sequence(need)) => self.sequences.satisfy(need, txn).await?,
-                    Err(Stop::RestartStatement) => break true,
-                    Err(Stop::TooLarge) => return Ok(RowRun { too_large: true, ..RowRun::default() }),
-                    Err(Stop::Error(error)) => return Err(error),
-                }
-            };
-            if !restarted {
-                run.affected = execution.affected();
-                return Ok(run);
-            }
-            txn.restart_statement().await?;
-            self.sequences.undone();
-            execution.restart();
-        }
-    }
-
-    /// How long a row lock is waited for.
-    pub(super) fn lock_wait(&self) -> LockWait {
-        match self.settings.lock().timeout_millis("lock_timeout") {
-            0 => LockWait::Forever,
-            millis => LockWait::Timeout(Duration::from_millis(millis)),
-        }
+    /// The answer to a query that the report engine runs.
+    pub(super) async fn report_outcome(
+        &mut self,
+        query: &Query,
+        statement: &Statement,
+    ) -> SqlResult<Outcome> {
+        let stream = self.report(Arc::new(query.clone()), statement).await?;
+        Ok(Outcome::selected(Vec::new(), Some(stream)))
     }
 
     /// Starts a query on the report engine.
@@ -265,7 +212,7 @@ impl Session {
     }
 
     /// What a report reads through.
-    pub(super) async fn report_context(&self, statement: &Statement) -> SqlResult<ReportContext> {
+    pub(super) async fn report_context(&mut self, statement: &Statement) -> SqlResult<ReportContext> {
         let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
         let mut guard = transaction.lock().await;
         let reader = open(&mut guard)?.reader();
@@ -286,8 +233,7 @@ impl Session {
     }
 
     async fn change_schema(&mut self, change: &Ddl, statement: &Statement) -> SqlResult<Outcome> {
-        let path = self.settings.lock().search_path(&self.user);
-        let catalog = SessionCatalog::new(statement.catalog.clone(), &path, &self.user);
+        let catalog = self.lookup(&statement.catalog);
         let branch = self.branch.clone();
         let owner = self.role;
         let sequences = self.sequences.clone();
@@ -319,12 +265,10 @@ impl Session {
         let Some(insert) = outcome.insert else { return Ok(Outcome::done(outcome.tag)) };
         // CREATE TABLE AS: the table is there, in this transaction; now its rows.
         let catalog = self.reload_catalog().await?;
-        let path = self.settings.lock().search_path(&self.user);
-        let lookup = SessionCatalog::new(catalog.clone(), &path, &self.user);
-        let settings = self.settings.lock().forms().clone();
-        let bound = Bound { statement: BoundStatement::Insert(*insert), params: Vec::new() };
-        let row = self.plan_row(&bound, &lookup, &settings)?;
+        let lookup = self.lookup(&catalog);
         let context = self.eval_context(&catalog);
+        let bound = Bound { statement: BoundStatement::Insert(*insert), params: Vec::new() };
+        let row = self.plan_row(&bound, &*lookup, context.settings())?;
         let inner = Statement { catalog, context, params: statement.params.clone() };
         let done = Box::pin(self.start_bound(&bound.statement, row.as_ref(), &inner)).await?;
         Ok(Outcome::rows(Vec::new(), Tag::Rows("SELECT", done.affected())))
@@ -342,24 +286,10 @@ impl Session {
         transaction.catalog = Some(catalog.clone());
         Ok(catalog)
     }
-
-    /// A COMMIT's error, in terms of tables.
-    pub(super) fn conflict_error(&self, error: TxnError, catalog: Option<&DatabaseCatalog>) -> SqlError {
-        conflict_error(error, catalog)
-    }
-}
-
-/// Rows and counts of a finished execution.
-#[derive(Default)]
-struct RowRun {
-    rows: Vec<Vec<Datum>>,
-    affected: u64,
-    /// It was given up, for the report engine to run.
-    too_large: bool,
 }
 
 /// Names the table that a conflict is about; a key that exists now under a unique constraint is 23505.
-fn conflict_error(error: TxnError, catalog: Option<&DatabaseCatalog>) -> SqlError {
+pub(super) fn conflict_error(error: TxnError, catalog: Option<&DatabaseCatalog>) -> SqlError {
     let key = error.key().cloned();
     let kind = error.kind();
     let mut out = SqlError::from(error);

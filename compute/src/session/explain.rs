@@ -2,7 +2,6 @@
 
 use super::Session;
 use super::execute::{Outcome, Statement, Tag};
-use crate::catalog::SessionCatalog;
 use crate::sql::bound::{Bound, BoundStatement, Explain};
 use crate::{SqlError, SqlResult};
 use shardforge_types::Datum;
@@ -10,11 +9,9 @@ use shardforge_types::Datum;
 impl Session {
     pub(super) async fn explain(&mut self, explain: &Explain, statement: &Statement) -> SqlResult<Outcome> {
         let inner = &*explain.statement;
-        let path = self.settings.lock().search_path(&self.user);
-        let lookup = SessionCatalog::new(statement.catalog.clone(), &path, &self.user);
-        let settings = self.settings.lock().forms().clone();
+        let lookup = self.lookup(&statement.catalog);
         let bound = Bound { statement: inner.clone(), params: Vec::new() };
-        let row = self.plan_row(&bound, &lookup, &settings)?;
+        let row = self.plan_row(&bound, &*lookup, statement.context.settings())?;
         let mut lines = match (&row, inner) {
             (Some(row), _) => {
                 let mut lines = row.explain();

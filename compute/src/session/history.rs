@@ -4,7 +4,6 @@
 //! then: the catalog that names are resolved in, and rows. Nothing can be written.
 
 use super::Session;
-use crate::catalog::SessionCatalog;
 use crate::row_exec::expr::{Env, Scope, compile};
 use crate::sql::bound::{AsOf, IsolationLevel as SqlLevel};
 use crate::sql::{BindContext, ParsedStatement, bind_default};
@@ -69,9 +68,8 @@ impl Session {
         let catalog = self.branch.catalogs.load(&mut txn, self.database).await?;
         txn.rollback();
         let context = self.eval_context(&catalog);
-        let path = self.settings.lock().search_path(&self.user);
-        let lookup = SessionCatalog::new(catalog, &path, &self.user);
-        let ctx = BindContext { catalog: &lookup, settings: context.settings(), param_types: &[] };
+        let lookup = self.lookup(&catalog);
+        let ctx = BindContext { catalog: &*lookup, settings: context.settings(), param_types: &[] };
         let expr =
             bind_default(text, PgType::new(oids::TIMESTAMPTZ), "timestamp", &ctx).map_err(|mut error| {
                 // Positions count in the expression's own text.

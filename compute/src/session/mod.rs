@@ -20,38 +20,40 @@
 
 mod blocks;
 mod copy;
+mod deadline;
 mod execute;
+mod executions;
 mod explain;
 mod history;
+mod plan_cache;
 mod prepared;
+mod row_run;
 mod rows;
 mod run;
 pub mod settings;
 mod source;
 mod transaction;
+mod view;
 
+use crate::catalog::roles;
 use crate::catalog::stored::RoleRow;
-use crate::catalog::{DatabaseCatalog, SessionCatalog, roles};
-use crate::functions::{EvalContext, SessionAccess, SessionInfo};
 use crate::node::{Compute, OpenBranch};
+use crate::pgwire::cancel::Cancel;
 use crate::pgwire::scram::Verifier;
-use crate::pgwire::server::Cancel;
 use crate::pgwire::startup::Parameters;
 use crate::pgwire::writer::{Severity, TransactionStatus, Writer};
 use crate::sequence::SessionSequences;
 use crate::txn::{Txn, TxnOptions};
-use crate::{SqlError, SqlResult, pgwire};
+use crate::{SqlError, SqlResult};
+pub use deadline::Deadline;
 use history::LastCommit;
 use parking_lot::Mutex;
-use prepared::{Portal, Prepared};
+use prepared::{Portals, Prepared};
 use settings::SessionSettings;
-use shardforge_common::task;
 use shardforge_types::{Oid, SqlState};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::watch;
-use transaction::Transaction;
+use transaction::{Idle, Transaction};
 
 /// Microseconds between 1970-01-01 and 2000-01-01, where PostgreSQL's time begins.
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -70,18 +72,23 @@ pub struct Session {
     role: Oid,
     pid: i32,
     cancel: Arc<Cancel>,
-    shutdown: watch::Receiver<bool>,
     settings: Arc<Mutex<SessionSettings>>,
     sequences: Arc<SessionSequences>,
     last_commit: LastCommit,
     transaction: Option<Transaction>,
     /// How many have ended: a portal belongs to the one it was made in.
     transactions_ended: u64,
-    statements: HashMap<String, Arc<Prepared>>,
-    portals: HashMap<String, Portal>,
-    notices: Arc<Mutex<Vec<Notice>>>,
-    /// What functions see of the session, remade when settings or path have changed.
-    info: Option<((u64, usize, i64), Arc<SessionInfo>)>,
+    statements: HashMap<String, Arc<Prepared>, ahash::RandomState>,
+    portals: Portals,
+    notices: Vec<Notice>,
+    /// What statements see of the session: made anew when settings or catalog have changed.
+    view: Option<view::View>,
+    /// Plans of simple queries.
+    plan_cache: plan_cache::PlanCache,
+    /// Executions of the plans that ran last, and their buffers.
+    executions: executions::Executions,
+    /// What the next transaction begins in.
+    idle: Option<Idle>,
 }
 
 impl Session {
@@ -91,7 +98,6 @@ impl Session {
         parameters: &Parameters,
         pid: i32,
         cancel: Arc<Cancel>,
-        shutdown: watch::Receiver<bool>,
     ) -> SqlResult<Session> {
         let branch = compute.open_branch(parameters.branch.as_deref()).await?;
         let mut settings = SessionSettings::default();
@@ -119,14 +125,16 @@ impl Session {
             role: Oid(0),
             pid,
             cancel,
-            shutdown,
             settings: Arc::new(Mutex::new(settings)),
             transaction: None,
             transactions_ended: 0,
-            statements: HashMap::new(),
-            portals: HashMap::new(),
-            notices: Arc::default(),
-            info: None,
+            statements: HashMap::default(),
+            portals: Portals::default(),
+            notices: Vec::new(),
+            view: None,
+            plan_cache: plan_cache::PlanCache::default(),
+            executions: executions::Executions::default(),
+            idle: None,
         })
     }
 
@@ -139,7 +147,7 @@ impl Session {
 
     /// Whether the role exists and may log in.
     pub async fn authorize(&mut self) -> SqlResult<()> {
-        let Some(role) = self.role(&self.user).await? else {
+        let Some(role) = self.role(&self.user.clone()).await? else {
             return Err(SqlError::new(
                 SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
                 format!("role \"{}\" does not exist", self.user),
@@ -156,7 +164,7 @@ impl Session {
         Ok(())
     }
 
-    async fn role(&self, name: &str) -> SqlResult<Option<RoleRow>> {
+    async fn role(&mut self, name: &str) -> SqlResult<Option<RoleRow>> {
         let mut txn =
             Txn::begin(&self.branch.branch, TxnOptions { read_only: true, ..TxnOptions::default() });
         txn.begin_statement().await?;
@@ -180,10 +188,10 @@ impl Session {
 
     /// Writes the notices that have gathered.
     pub fn write_notices(&mut self, writer: &mut Writer) {
-        let notices = std::mem::take(&mut *self.notices.lock());
-        if notices.is_empty() {
+        if self.notices.is_empty() {
             return;
         }
+        let notices = std::mem::take(&mut self.notices);
         let settings = self.settings.lock();
         let quiet = settings.get("client_min_messages").unwrap_or("notice").to_string();
         for Notice(severity, notice) in notices {
@@ -197,14 +205,12 @@ impl Session {
         }
     }
 
-    fn notice(&self, message: impl Into<String>) {
-        self.notices
-            .lock()
-            .push(Notice(Severity::Notice, SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message)));
+    fn notice(&mut self, message: impl Into<String>) {
+        self.notices.push(Notice(Severity::Notice, SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message)));
     }
 
-    fn warning(&self, sqlstate: SqlState, message: impl Into<String>) {
-        self.notices.lock().push(Notice(Severity::Warning, SqlError::new(sqlstate, message)));
+    fn warning(&mut self, sqlstate: SqlState, message: impl Into<String>) {
+        self.notices.push(Notice(Severity::Warning, SqlError::new(sqlstate, message)));
     }
 
     /// Whether a transaction is open.
@@ -216,37 +222,32 @@ impl Session {
         }
     }
 
-    /// Waits for what ends a session from outside: the server's shutdown, or an idle timeout.
-    pub async fn until_terminated(&mut self) -> SqlError {
-        let timeout = {
-            let settings = self.settings.lock();
-            match self.status() {
-                TransactionStatus::Idle => settings.timeout_millis("idle_session_timeout"),
-                _ => settings.timeout_millis("idle_in_transaction_session_timeout"),
-            }
-        };
-        let in_transaction = self.status() != TransactionStatus::Idle;
-        let idle = async {
-            match timeout {
-                0 => std::future::pending().await,
-                millis => task::sleep(Duration::from_millis(millis)).await,
-            }
-        };
-        tokio::select! {
-            biased;
-            stop = self.shutdown.wait_for(|stop| *stop) => {
-                let _ = stop; // a server that is gone stops its sessions too
-                pgwire::connection::shutting_down()
-            }
-            () = idle => if in_transaction {
-                SqlError::new(
-                    SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-                    "terminating connection due to idle-in-transaction timeout",
-                )
-            } else {
-                SqlError::new(SqlState::IDLE_SESSION_TIMEOUT, "terminating connection due to idle-session timeout")
-            },
+    /// How long the client may stay silent from now on.
+    pub fn idle_limit(&self) -> Deadline {
+        let settings = self.settings.lock();
+        Deadline::after(match self.status() {
+            TransactionStatus::Idle => settings.limits().idle_session,
+            _ => settings.limits().idle_in_transaction,
+        })
+    }
+
+    /// The error for a client that was silent for longer.
+    pub fn idle_too_long(&self) -> SqlError {
+        match self.status() {
+            TransactionStatus::Idle => SqlError::new(
+                SqlState::IDLE_SESSION_TIMEOUT,
+                "terminating connection due to idle-session timeout",
+            ),
+            _ => SqlError::new(
+                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                "terminating connection due to idle-in-transaction timeout",
+            ),
         }
+    }
+
+    /// What reaches the session from outside.
+    pub fn cancel(&self) -> Arc<Cancel> {
+        self.cancel.clone()
     }
 
     /// The client is gone: what it had open is rolled back.
@@ -260,60 +261,5 @@ impl Session {
     /// Microseconds since 2000-01-01 UTC.
     fn now(&self) -> i64 {
         self.compute.parts().clock.wall_micros() - POSTGRES_EPOCH_MICROS
-    }
-
-    /// What functions may ask, as of a statement that starts now.
-    fn eval_context(&mut self, catalog: &Arc<DatabaseCatalog>) -> Arc<EvalContext> {
-        let now = self.now();
-        let transaction_time = self.transaction.as_ref().map_or(now, |transaction| transaction.started);
-        let settings = self.settings.lock();
-        // The resolved path depends on the catalog too.
-        let version = (settings.version(), Arc::as_ptr(catalog) as usize, transaction_time);
-        if self.info.as_ref().is_none_or(|(of, _)| *of != version) {
-            let mut forms = settings.forms().clone();
-            forms.now = transaction_time;
-            let path = settings.search_path(&self.user);
-            let parts = self.compute.parts();
-            let info = SessionInfo {
-                settings: forms,
-                user: self.user.clone(),
-                session_user: self.user.clone(),
-                database: self.database_name.clone(),
-                database_oid: self.database,
-                search_path: path.into_iter().filter(|name| catalog.namespace_oid(name).is_some()).collect(),
-                backend_pid: self.pid,
-                clock: parts.clock.clone(),
-                random: parts.random.clone(),
-            };
-            self.info = Some((version, Arc::new(info)));
-        }
-        let path = settings.search_path(&self.user);
-        drop(settings);
-        let session = self.info.as_ref().expect("made above").1.clone();
-        Arc::new(EvalContext {
-            transaction_time,
-            statement_time: now,
-            session,
-            catalog: Some(Arc::new(SessionCatalog::new(catalog.clone(), &path, &self.user))),
-            access: Some(Arc::new(SettingsAccess(self.settings.clone()))),
-            sequences: Some(self.sequences.clone()),
-            snapshot: self.transaction.as_ref().and_then(|transaction| transaction.snapshot),
-            last_commit: self.last_commit.get(),
-        })
-    }
-}
-
-/// What functions reach of the session's settings.
-struct SettingsAccess(Arc<Mutex<SessionSettings>>);
-
-impl SessionAccess for SettingsAccess {
-    fn setting(&self, name: &str) -> Option<String> {
-        self.0.lock().get(name).map(str::to_string)
-    }
-
-    fn set_setting(&self, name: &str, value: Option<&str>, local: bool) -> SqlResult<String> {
-        let mut settings = self.0.lock();
-        settings.set(name, value, local)?;
-        settings.show(name).map(str::to_string)
     }
 }

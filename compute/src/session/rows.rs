@@ -9,23 +9,59 @@ use crate::pgwire::writer::{Field, Writer};
 use crate::sql::bound::OutputColumn;
 use shardforge_types::{Datum, Oid, PgType, Settings, binary, oids, text};
 
+/// A RowDescription as the wire has it, made once for a plan.
+#[derive(Debug, Default)]
+pub(super) struct Description {
+    /// With all columns as text.
+    message: Vec<u8>,
+    /// Where the format code of each column is in it.
+    formats: Vec<usize>,
+}
+
+impl Description {
+    /// Of a statement's columns.
+    pub(super) fn new(output: &[OutputColumn]) -> Self {
+        let mut writer = Writer::default();
+        writer.row_description(output.iter().map(|column| {
+            let (table, attnum) = column.origin.unwrap_or((Oid(0), 0));
+            Field {
+                name: &column.name,
+                table,
+                attnum,
+                ty: wire_type(column.ty.oid),
+                type_len: builtin::type_by_oid(column.ty.oid).map_or(-1, |entry| entry.len),
+                typmod: column.ty.typmod,
+                format: 0,
+            }
+        }));
+        let message = writer.pending().to_vec();
+        // Tag, length and count; then a name, its end, and 18 bytes, of which the format is the last two.
+        let mut at = 7;
+        let formats = output.iter().map(|_| {
+            at += message[at..].iter().position(|byte| *byte == 0).expect("a name has an end") + 19;
+            at - 2
+        });
+        Self { formats: formats.collect(), message }
+    }
+
+    /// Writes it for results in these formats.
+    pub(super) fn write(&self, formats: &[u8], writer: &mut Writer) {
+        let message = writer.raw(&self.message);
+        if !formats.is_empty() {
+            for (index, at) in self.formats.iter().enumerate() {
+                message[*at..at + 2].copy_from_slice(&format_at(formats, index).to_be_bytes());
+            }
+        }
+    }
+}
+
 /// RowDescription, or NoData for a statement that returns no rows.
 pub(super) fn write_description(plan: &Plan, formats: &[u8], writer: &mut Writer) {
-    if !plan.returns_rows() {
-        return writer.no_data();
+    if plan.returns_rows() {
+        plan.description.write(formats, writer);
+    } else {
+        writer.no_data();
     }
-    writer.row_description(plan.output.iter().enumerate().map(|(index, column)| {
-        let (table, attnum) = column.origin.unwrap_or((Oid(0), 0));
-        Field {
-            name: &column.name,
-            table,
-            attnum,
-            ty: wire_type(column.ty.oid),
-            type_len: builtin::type_by_oid(column.ty.oid).map_or(-1, |entry| entry.len),
-            typmod: column.ty.typmod,
-            format: format_at(formats, index),
-        }
-    }));
 }
 
 /// `unknown` never reaches a client: it is text.

@@ -1,33 +1,36 @@
 //! Running statements: the simple query, Execute, and what both have in common.
 
-use super::execute::{Outcome, Tag};
+use super::execute::{Outcome, RowPlan, Tag, open};
 use super::prepared::{Plan, Portal, PortalState};
+use super::row_run::{Ran, verb};
 use super::rows::RowForms;
-use super::{Session, rows};
+use super::{Deadline, Session, rows};
 use crate::catalog::DatabaseCatalog;
 use crate::functions::EvalContext;
+use crate::pgwire::cancel::Cancel;
 use crate::pgwire::connection::{Ended, Wire};
-use crate::pgwire::server::Cancel;
 use crate::pgwire::writer::Severity;
 use crate::sql::bound::{BoundStatement, PreparedStatement, SettingStatement, TransactionStatement};
 use crate::sql::{self, ParsedStatement};
 use crate::{SqlError, SqlResult};
 use shardforge_common::task;
 use shardforge_types::{Datum, SqlState};
-use std::pin::Pin;
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, LazyLock};
+use std::task::Poll;
 use std::time::Duration;
 
 /// How often a statement outside a block is run again after a conflict, before the client is told.
 const CONFLICT_RETRIES: u32 = 20;
 
 /// What the runner needs beside the plan.
-struct Run<'a> {
-    plan: Arc<Plan>,
-    params: Arc<[Datum]>,
-    formats: &'a [u8],
+pub(super) struct Run<'a> {
+    pub(super) plan: &'a Arc<Plan>,
+    pub(super) params: &'a Arc<[Datum]>,
+    pub(super) formats: &'a [u8],
     /// Whether RowDescription is written (the simple protocol).
-    describe: bool,
+    pub(super) describe: bool,
     /// Whether the transaction, if it is implicit, ends with this statement.
     last: bool,
     /// Whether nothing ran before it in its implicit transaction: then it may be run again.
@@ -38,7 +41,7 @@ impl Session {
     /// Runs all statements of a text and writes what they answer, errors included.
     pub async fn simple_query(&mut self, text: &str, wire: &mut Wire) -> Result<(), Ended> {
         self.cancel.reset();
-        self.portals.remove("");
+        self.portals.close("");
         self.statements.remove("");
         if let Err(error) = self.statements_of(text, wire).await? {
             self.statement_failed().await;
@@ -50,6 +53,20 @@ impl Session {
     }
 
     async fn statements_of(&mut self, text: &str, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
+        if let Some((prepared, params)) = self.cached_plan(text).await {
+            let run = Run {
+                plan: &prepared.plan(),
+                params: &params,
+                formats: &[],
+                describe: true,
+                last: true,
+                first: true,
+            };
+            if let Err(error) = self.run(run, prepared.statement.as_ref(), wire).await? {
+                return Ok(Err(error));
+            }
+            return Ok(self.sync().await);
+        }
         let statements = match sql::parse(text) {
             Ok(statements) => statements,
             Err(error) => return Ok(Err(error)),
@@ -69,8 +86,8 @@ impl Session {
                 return Ok(Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1")));
             }
             let run = Run {
-                plan,
-                params: Arc::new([]),
+                plan: &plan,
+                params: &no_params(),
                 formats: &[],
                 describe: true,
                 last: index + 1 == count,
@@ -92,7 +109,7 @@ impl Session {
         wire: &mut Wire,
     ) -> Result<SqlResult<()>, Ended> {
         self.cancel.reset();
-        let mut portal = match self.take_portal(name) {
+        let mut portal = match self.portals.take(name) {
             Ok(portal) => portal,
             Err(error) => return Ok(Err(error)),
         };
@@ -100,7 +117,9 @@ impl Session {
         let result = self.execute_portal(&mut portal, max_rows, wire).await?;
         // A portal ends with its transaction, which may just have ended.
         if result.is_ok() && transactions == self.transactions_ended {
-            self.portals.insert(name.to_string(), portal);
+            self.portals.put(name, portal);
+        } else {
+            self.portals.retire(portal);
         }
         Ok(result)
     }
@@ -111,16 +130,17 @@ impl Session {
         max_rows: u32,
         wire: &mut Wire,
     ) -> Result<SqlResult<()>, Ended> {
-        let Some(statement) = portal.prepared.statement.clone() else {
+        let prepared = portal.prepared.clone();
+        let Some(statement) = &prepared.statement else {
             wire.writer.empty_query();
             return Ok(Ok(()));
         };
-        if let Err(error) = self.refuse_when_aborted(&statement) {
+        if let Err(error) = self.refuse_when_aborted(statement) {
             return Ok(Err(error));
         }
         let (cancel, mut deadline) = (self.cancel.clone(), self.deadline());
         if matches!(portal.state, PortalState::Fresh) {
-            portal.plan = match self.valid_plan(&portal.prepared.clone()).await {
+            portal.plan = match self.valid_plan(&prepared).await {
                 Ok(plan) => plan,
                 Err(error) => return Ok(Err(error)),
             };
@@ -143,10 +163,16 @@ impl Session {
                 // When Sync follows at once, the commit belongs to this statement, and a conflict
                 // can still be answered by running it again.
                 let last = wire.next_is_sync();
-                let (plan, params) = (portal.plan.clone(), portal.params.clone());
                 portal.state = PortalState::Done;
-                let run = Run { plan, params, formats: &portal.formats, describe: false, last, first };
-                return self.run(run, Some(&statement), wire).await;
+                let run = Run {
+                    plan: &portal.plan,
+                    params: &portal.params,
+                    formats: &portal.formats,
+                    describe: false,
+                    last,
+                    first,
+                };
+                return self.run(run, Some(statement), wire).await;
             }
             let started = self.start(&portal.plan, &portal.params, &mut deadline).await;
             portal.state = match started {
@@ -214,23 +240,26 @@ impl Session {
                 Ok(plan) => plan,
                 Err(error) => return Ok(Err(error)),
             };
-            let inner = Run { plan, params, ..run };
+            let inner = Run { plan: &plan, params: &params, ..run };
             return Box::pin(self.run(inner, prepared.statement.as_ref(), wire)).await;
         }
         if matches!(run.plan.bound.statement, BoundStatement::Copy(_)) {
-            return self.run_copy(&run.plan, run.last, wire).await;
+            return self.run_copy(run.plan, run.last, wire).await;
         }
         let single =
             run.first && run.last && self.transaction.as_ref().is_none_or(|transaction| !transaction.block);
-        let mut plan = run.plan.clone();
+        // The plan of a later attempt, which may see another schema.
+        let mut again: Option<Arc<Plan>> = None;
         let mut attempt = 0;
         loop {
             let (mark, sent) = (wire.writer.pending().len(), wire.sent_bytes());
-            let result = self.run_once(&plan, &run, wire).await?;
+            let result = match &again {
+                Some(plan) => self.run_once(&Run { plan, ..run }, wire).await?,
+                None => self.run_once(&run, wire).await?,
+            };
             let Err(error) = result else { return Ok(Ok(())) };
             let untold = wire.sent_bytes() == sent;
-            let again = single && untold && is_conflict(&error) && attempt < CONFLICT_RETRIES;
-            if !again {
+            if !(single && untold && is_conflict(&error) && attempt < CONFLICT_RETRIES) {
                 return Ok(Err(error));
             }
             attempt += 1;
@@ -242,26 +271,77 @@ impl Session {
                 task::sleep(Duration::from_millis(u64::from(attempt))).await;
             }
             if let Some(statement) = statement {
-                let types: Vec<_> = plan.bound.params.iter().copied().map(Some).collect();
-                plan = match self.plan(statement, &types).await {
-                    Ok(plan) => plan,
+                let types: Vec<_> = run.plan.bound.params.iter().copied().map(Some).collect();
+                again = match self.plan(statement, &types).await {
+                    Ok(plan) => Some(plan),
                     Err(error) => return Ok(Err(error)),
                 };
             }
         }
     }
 
-    async fn run_once(
-        &mut self,
-        plan: &Arc<Plan>,
-        run: &Run<'_>,
-        wire: &mut Wire,
-    ) -> Result<SqlResult<()>, Ended> {
-        let (cancel, mut deadline) = (self.cancel.clone(), self.deadline());
-        let mut outcome = match self.start(plan, &run.params, &mut deadline).await {
-            Ok(outcome) => outcome,
+    async fn run_once(&mut self, run: &Run<'_>, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
+        let (plan, mut deadline) = (run.plan, self.deadline());
+        let whole = plan.row.as_ref().filter(|row| row.feed().is_none()).zip(verb(&plan.bound.statement));
+        let done = match whole {
+            Some((row, verb)) => self.run_row(row, verb, run, &mut deadline, wire).await?,
+            None => match self.start(plan, run.params, &mut deadline).await {
+                Ok(outcome) => self.write_outcome(outcome, run, &mut deadline, wire).await?,
+                Err(error) => Err(error),
+            },
+        };
+        let tag = match done {
+            Ok(tag) => tag,
             Err(error) => return Ok(Err(error)),
         };
+        if run.last
+            && let Err(error) = self.sync().await
+        {
+            return Ok(Err(error));
+        }
+        self.write_notices(&mut wire.writer);
+        write_tag(&tag, wire);
+        Ok(Ok(()))
+    }
+
+    /// Runs what the row executor has planned; what is too large for it goes to the report engine.
+    async fn run_row(
+        &mut self,
+        row: &Arc<RowPlan>,
+        verb: &'static str,
+        run: &Run<'_>,
+        deadline: &mut Deadline,
+        wire: &mut Wire,
+    ) -> Result<SqlResult<Tag>, Ended> {
+        self.transaction().used = true;
+        let statement = match self.statement(run.plan, run.params) {
+            Ok(statement) => statement,
+            Err(error) => return Ok(Err(error)),
+        };
+        match self.run_to_wire(row, verb, run, &statement, deadline, wire).await? {
+            Ok(Ran::Whole(tag)) => return Ok(Ok(tag)),
+            Ok(Ran::TooLarge) => {}
+            Err(error) => return Ok(Err(error)),
+        }
+        let BoundStatement::Query(query) = &run.plan.bound.statement else {
+            return Ok(Err(SqlError::internal("a write was given up")));
+        };
+        let cancel = self.cancel.clone();
+        match cancellable(&cancel, deadline, self.report_outcome(query, &statement)).await {
+            Ok(outcome) => self.write_outcome(outcome, run, deadline, wire).await,
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Writes what a statement answers.
+    async fn write_outcome(
+        &mut self,
+        mut outcome: Outcome,
+        run: &Run<'_>,
+        deadline: &mut Deadline,
+        wire: &mut Wire,
+    ) -> Result<SqlResult<Tag>, Ended> {
+        let (plan, cancel) = (run.plan, self.cancel.clone());
         if run.describe && plan.returns_rows() {
             rows::write_description(plan, run.formats, &mut wire.writer);
         }
@@ -270,7 +350,7 @@ impl Session {
         loop {
             let row = match outcome.buffered_row() {
                 Some(row) => row,
-                None => match cancellable(&cancel, &mut deadline, outcome.next_row()).await {
+                None => match cancellable(&cancel, deadline, outcome.next_row()).await {
                     Ok(Some(row)) => row,
                     Ok(None) => break,
                     Err(error) => return Ok(Err(error)),
@@ -287,23 +367,16 @@ impl Session {
             sent += 1;
             wire.flush_if_large().await?;
         }
-        let tag = outcome.tag(sent);
-        drop(outcome);
-        if run.last
-            && let Err(error) = self.sync().await
-        {
-            return Ok(Err(error));
-        }
-        self.write_notices(&mut wire.writer);
-        write_tag(&tag, wire);
-        Ok(Ok(()))
+        Ok(Ok(outcome.tag(sent)))
     }
 
     /// What shows objects by their names, when the statement's rows or parameters have such values.
     pub(super) fn object_names(&mut self, plan: &Plan) -> Option<Arc<EvalContext>> {
+        if !plan.shows_objects {
+            return None;
+        }
         let catalog = plan.catalog()?.clone();
-        let types = plan.output.iter().map(|column| column.ty).chain(plan.bound.params.iter().copied());
-        types.into_iter().any(rows::names_objects).then(|| self.eval_context(&catalog))
+        Some(self.eval_context(&catalog))
     }
 
     /// Starts a statement that is neither COPY nor EXECUTE. Everything but the rows has happened
@@ -428,6 +501,8 @@ impl Session {
             }
             self.statements.clear();
             self.portals.clear();
+            self.executions.clear();
+            self.plan_cache.clear();
             self.sequences.discard();
             self.settings.lock().reset(None)?;
             return Ok(Outcome::done(what));
@@ -436,20 +511,36 @@ impl Session {
             self.sequences.discard();
         }
         // Plans are bound again when they must be; there are no temporary tables.
+        self.executions.clear();
+        self.plan_cache.clear();
         Ok(Outcome::done(what))
     }
 
     /// The catalog as the next statement sees it: the statement begins here.
     pub(super) async fn statement_catalog(&mut self) -> SqlResult<Arc<DatabaseCatalog>> {
-        let (branch, database) = (self.branch.clone(), self.database);
+        self.begin_statement().await?;
+        self.load_catalog().await
+    }
+
+    /// The next statement of the transaction begins; its snapshot is taken.
+    pub(super) async fn begin_statement(&mut self) -> SqlResult<()> {
         let transaction = self.transaction();
         let mut guard = transaction.lock().await;
-        let txn = guard.as_mut().ok_or_else(|| SqlError::internal("the transaction has ended"))?;
+        let txn = open(&mut guard)?;
         txn.begin_statement().await?;
-        let catalog = branch.catalogs.load(txn, database).await?;
         let snapshot = txn.snapshot();
         drop(guard);
         transaction.snapshot = Some(snapshot);
+        Ok(())
+    }
+
+    /// The catalog as the running statement sees it.
+    pub(super) async fn load_catalog(&mut self) -> SqlResult<Arc<DatabaseCatalog>> {
+        let (branch, database) = (self.branch.clone(), self.database);
+        let transaction = self.transaction();
+        let mut guard = transaction.lock().await;
+        let catalog = branch.catalogs.load(open(&mut guard)?, database).await?;
+        drop(guard);
         transaction.catalog = Some(catalog.clone());
         Ok(catalog)
     }
@@ -466,46 +557,57 @@ impl Session {
 
     /// When a statement that starts now has run for too long.
     pub(super) fn deadline(&self) -> Deadline {
-        match self.settings.lock().timeout_millis("statement_timeout") {
-            0 => Deadline(None),
-            millis => Deadline(Some(Box::pin(task::sleep(Duration::from_millis(millis))))),
-        }
+        Deadline::after(self.settings.lock().limits().statement)
     }
 }
 
-/// The end of a statement's time, if there is one. It runs on from wait to wait.
-pub(super) struct Deadline(Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>);
-
-impl Deadline {
-    async fn passed(&mut self) {
-        match &mut self.0 {
-            Some(sleep) => sleep.await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// Runs something that a cancel request or the statement's deadline may end.
+/// Runs something that a cancel request or the statement's deadline may end. What does not wait costs
+/// no more than a look at a flag.
 pub(super) async fn cancellable<T>(
     cancel: &Cancel,
     deadline: &mut Deadline,
     future: impl Future<Output = SqlResult<T>>,
 ) -> SqlResult<T> {
-    tokio::select! {
-        biased;
-        error = interrupted(cancel, deadline) => Err(error),
-        result = future => result,
-    }
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        if cancel.is_requested() {
+            return Poll::Ready(Err(canceled()));
+        }
+        // Before the future: one that never waits must not outrun its time.
+        if deadline.poll_passed(context).is_ready() {
+            return Poll::Ready(Err(timed_out()));
+        }
+        match future.as_mut().poll(context) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => cancel.poll_requested(context).map(|()| Err(canceled())),
+        }
+    })
+    .await
 }
 
 /// Waits for a cancel request or the statement's deadline: 57014.
 pub(super) async fn interrupted(cancel: &Cancel, deadline: &mut Deadline) -> SqlError {
-    let reason = tokio::select! {
-        biased;
-        () = cancel.requested() => "canceling statement due to user request",
-        () = deadline.passed() => "canceling statement due to statement timeout",
-    };
-    SqlError::new(SqlState::QUERY_CANCELED, reason)
+    poll_fn(|context| {
+        if cancel.poll_requested(context).is_ready() {
+            return Poll::Ready(canceled());
+        }
+        deadline.poll_passed(context).map(|()| timed_out())
+    })
+    .await
+}
+
+fn canceled() -> SqlError {
+    SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")
+}
+
+fn timed_out() -> SqlError {
+    SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout")
+}
+
+/// What a statement without parameters is given.
+fn no_params() -> Arc<[Datum]> {
+    static NONE: LazyLock<Arc<[Datum]>> = LazyLock::new(|| Arc::new([]));
+    NONE.clone()
 }
 
 /// A conflict with another transaction, after which the same statement may succeed.

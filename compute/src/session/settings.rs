@@ -6,11 +6,13 @@
 //! PostgreSQL does not have either is refused.
 
 use crate::row_exec::Executor;
+use crate::sql::bound::IsolationLevel;
 use crate::{SqlError, SqlResult};
 use shardforge_types::SqlState;
 use shardforge_types::settings::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, Settings};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The version we present ourselves as: clients change their queries by it.
 pub const SERVER_VERSION: &str = "15.13";
@@ -110,7 +112,43 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Values by the setting's spelling in [`DEFINITIONS`], or by lower-case name for `class.name` ones.
-type Values = HashMap<String, String>;
+type Values = HashMap<String, String, ahash::RandomState>;
+
+/// The settings that each transaction or statement asks for. `None` is no limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// `statement_timeout`.
+    pub statement: Option<Duration>,
+    /// `lock_timeout`.
+    pub lock: Option<Duration>,
+    /// `idle_session_timeout`.
+    pub idle_session: Option<Duration>,
+    /// `idle_in_transaction_session_timeout`.
+    pub idle_in_transaction: Option<Duration>,
+    /// `default_transaction_isolation`.
+    pub level: IsolationLevel,
+    /// `default_transaction_read_only`.
+    pub read_only: bool,
+    /// `default_transaction_deferrable`.
+    pub deferrable: bool,
+}
+
+impl Limits {
+    fn of(values: &Values) -> Self {
+        let get = |name: &str| values.get(name).map(String::as_str);
+        let millis = |name| get(name).and_then(millis).filter(|millis| *millis > 0);
+        let limit = |name| millis(name).map(Duration::from_millis);
+        Self {
+            statement: limit("statement_timeout"),
+            lock: limit("lock_timeout"),
+            idle_session: limit("idle_session_timeout"),
+            idle_in_transaction: limit("idle_in_transaction_session_timeout"),
+            level: level_of(get("default_transaction_isolation")),
+            read_only: get("default_transaction_read_only") == Some("on"),
+            deferrable: get("default_transaction_deferrable") == Some("on"),
+        }
+    }
+}
 
 /// The settings of one session.
 #[derive(Debug, Clone)]
@@ -125,6 +163,8 @@ pub struct SessionSettings {
     local: Vec<(String, Option<String>)>,
     /// The settings that values' forms depend on, decoded.
     forms: Settings,
+    /// What each transaction or statement asks for, decoded.
+    limits: Limits,
     /// Raised by each change that binding depends on.
     version: u64,
     /// Reported settings that changed since the client was last told.
@@ -144,6 +184,7 @@ impl Default for SessionSettings {
         let initial: Values =
             DEFINITIONS.iter().map(|d| (d.name.to_string(), d.default.to_string())).collect();
         Self {
+            limits: Limits::of(&initial),
             current: Arc::new(initial.clone()),
             initial,
             before_transaction: None,
@@ -214,6 +255,7 @@ impl SessionSettings {
         }
         self.version += 1;
         Arc::make_mut(&mut self.current).insert(key, value);
+        self.limits = Limits::of(&self.current);
     }
 
     /// RESET; `None` is ALL.
@@ -330,9 +372,9 @@ impl SessionSettings {
             .collect()
     }
 
-    /// A timeout in milliseconds; 0 is none.
-    pub fn timeout_millis(&self, name: &str) -> u64 {
-        self.get(name).and_then(millis).unwrap_or(0)
+    /// What each transaction or statement asks for.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The settings to tell the client at the start.
@@ -344,6 +386,16 @@ impl SessionSettings {
     pub fn take_changed(&mut self) -> Vec<(&'static str, String)> {
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|name| (name, self.current[name].clone())).collect()
+    }
+}
+
+/// The isolation level of a name; READ COMMITTED for none.
+pub(super) fn level_of(name: Option<&str>) -> IsolationLevel {
+    match name {
+        Some("serializable") => IsolationLevel::Serializable,
+        Some("repeatable read") => IsolationLevel::RepeatableRead,
+        Some("read uncommitted") => IsolationLevel::ReadUncommitted,
+        _ => IsolationLevel::ReadCommitted,
     }
 }
 

@@ -178,6 +178,7 @@ pub(super) async fn decode(
 pub(super) async fn wait(reader: &mut TxnReader, stop: Stop) -> SqlResult<()> {
     match stop {
         Stop::Need(need) => Ok(reader.satisfy(need).await?),
+        Stop::Yield => Ok(()),
         Stop::RestartStatement => Err(SqlError::new(
             SqlState::T_R_SERIALIZATION_FAILURE,
             "could not serialize access due to concurrent update",

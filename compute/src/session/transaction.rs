@@ -1,10 +1,11 @@
 //! A session's transaction: implicit or a block, its savepoints, and its end.
 
 use super::Session;
-use super::settings::{SettingsMark, checked};
+use super::execute::conflict_error;
+use super::settings::{SettingsMark, checked, level_of};
 use crate::catalog::DatabaseCatalog;
 use crate::sql::bound::{IsolationLevel as SqlLevel, TransactionModes, TransactionStatement};
-use crate::txn::{IsolationLevel, Savepoint, Txn, TxnOptions};
+use crate::txn::{IdleTxn, IsolationLevel, Savepoint, Txn, TxnOptions};
 use crate::{SqlError, SqlResult};
 use shardforge_common::Lsn;
 use shardforge_types::SqlState;
@@ -13,6 +14,12 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// The transaction's data. Empty once it has ended.
 pub(super) type SharedTxn = Arc<Mutex<Option<Txn>>>;
+
+/// A transaction that ended without a trace, and the place that its data was in: the next one begins in both.
+pub(super) struct Idle {
+    txn: IdleTxn,
+    place: SharedTxn,
+}
 
 /// An open transaction.
 pub(super) struct Transaction {
@@ -62,6 +69,14 @@ impl Transaction {
         self.txn.clone().lock_owned().await
     }
 
+    /// The data, for good.
+    async fn take_data(&mut self) -> Option<Txn> {
+        match Arc::get_mut(&mut self.txn) {
+            Some(data) => data.get_mut().take(),
+            None => self.lock().await.take(),
+        }
+    }
+
     /// How many savepoints were made in it.
     pub(super) fn moment(&self) -> u64 {
         self.moments
@@ -109,15 +124,6 @@ fn level_name(level: SqlLevel) -> &'static str {
     }
 }
 
-fn level_of(name: Option<&str>) -> SqlLevel {
-    match name {
-        Some("serializable") => SqlLevel::Serializable,
-        Some("repeatable read") => SqlLevel::RepeatableRead,
-        Some("read uncommitted") => SqlLevel::ReadUncommitted,
-        _ => SqlLevel::ReadCommitted,
-    }
-}
-
 fn on_off(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
@@ -154,21 +160,27 @@ impl Session {
     fn begin(&mut self, modes: TransactionModes) {
         let started = self.now();
         let mut settings = self.settings.lock();
-        let level =
-            modes.isolation.unwrap_or_else(|| level_of(settings.get("default_transaction_isolation")));
-        let isolation = level.into();
-        let default = |name| settings.get(name) == Some("on");
-        let read_only = modes.read_only.unwrap_or_else(|| default("default_transaction_read_only"));
-        let deferrable = modes.deferrable.unwrap_or_else(|| default("default_transaction_deferrable"));
+        let limits = settings.limits();
+        let level = modes.isolation.unwrap_or(limits.level);
+        let read_only = modes.read_only.unwrap_or(limits.read_only);
+        let deferrable = modes.deferrable.unwrap_or(limits.deferrable);
         settings.transaction_begins();
         settings.fix("transaction_isolation", level_name(level));
         settings.fix("transaction_read_only", on_off(read_only));
         settings.fix("transaction_deferrable", on_off(deferrable));
         drop(settings);
         self.sequences.set_read_only(read_only);
-        let txn = Txn::begin(&self.branch.branch, TxnOptions { isolation, read_only: false, as_of: None });
+        let options = TxnOptions { isolation: level.into(), read_only: false, as_of: None };
+        let txn = match self.idle.take() {
+            Some(Idle { txn, mut place }) => {
+                let data = Arc::get_mut(&mut place).expect("whoever shared it is gone since it became idle");
+                *data.get_mut() = Some(txn.begin(options));
+                place
+            }
+            None => Arc::new(Mutex::new(Some(Txn::begin(&self.branch.branch, options)))),
+        };
         self.transaction = Some(Transaction {
-            txn: Arc::new(Mutex::new(Some(txn))),
+            txn,
             block: false,
             failed: false,
             started,
@@ -191,7 +203,7 @@ impl Session {
         statement: &TransactionStatement,
     ) -> SqlResult<&'static str> {
         let in_block = self.transaction.as_ref().is_some_and(|transaction| transaction.block);
-        let no_block = |session: &Self| {
+        let no_block = |session: &mut Self| {
             session.warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
         };
         if let TransactionStatement::Commit { chain: true } | TransactionStatement::Rollback { chain: true } =
@@ -293,7 +305,7 @@ impl Session {
                 let settings = transaction.savepoints[at].settings.clone();
                 self.settings.lock().restore_mark(&settings);
                 self.sequences.set_read_only(read_only);
-                self.portals.retain(|_, portal| portal.moment < moment);
+                self.portals.close_from(moment);
                 Ok("ROLLBACK")
             }
             TransactionStatement::SetTransaction(modes) => {
@@ -409,29 +421,22 @@ impl Session {
     /// Ends the transaction, if one is open. An error means that it was rolled back.
     pub(super) async fn end(&mut self, commit: bool) -> SqlResult<()> {
         self.portals.clear();
-        let Some(transaction) = self.transaction.take() else { return Ok(()) };
+        let Some(mut transaction) = self.transaction.take() else { return Ok(()) };
         self.transactions_ended += 1;
-        let catalog = transaction.catalog.clone();
-        let txn = transaction.txn.lock().await.take();
-        let result = match txn {
-            Some(txn) if commit => {
-                let txn = match transaction.changed_schema {
-                    true => self.settle_sequences(txn).await,
-                    false => Ok(txn),
-                };
-                match txn {
-                    Err(error) => Err(error),
-                    Ok(txn) => txn
-                        .commit()
-                        .await
-                        .map(|committed| self.last_commit.note(&committed))
-                        .map_err(|error| self.conflict_error(error, catalog.as_deref())),
+        let result = match transaction.take_data().await {
+            Some(txn) => match txn.into_idle() {
+                Ok(txn) => {
+                    if Arc::get_mut(&mut transaction.txn).is_some() {
+                        self.idle = Some(Idle { txn, place: transaction.txn });
+                    }
+                    Ok(())
                 }
-            }
-            Some(txn) => {
-                txn.rollback();
-                Ok(())
-            }
+                Err(txn) if commit => self.commit(txn, &transaction).await,
+                Err(txn) => {
+                    txn.rollback();
+                    Ok(())
+                }
+            },
             None => Ok(()),
         };
         self.sequences.transaction_ends();
@@ -439,10 +444,15 @@ impl Session {
         result
     }
 
-    /// Gives back what is left of blocks that the transaction reserved in sequences of its own.
-    async fn settle_sequences(&self, mut txn: Txn) -> SqlResult<Txn> {
-        self.sequences.settle(&mut txn).await?;
-        Ok(txn)
+    async fn commit(&mut self, mut txn: Txn, transaction: &Transaction) -> SqlResult<()> {
+        if transaction.changed_schema {
+            // What is left of blocks that it reserved in sequences of its own goes back.
+            self.sequences.settle(&mut txn).await?;
+        }
+        let committed = txn.commit().await;
+        let committed = committed.map_err(|error| conflict_error(error, transaction.catalog.as_deref()))?;
+        self.last_commit.note(&committed);
+        Ok(())
     }
 
     /// A statement has failed: a block waits for its end, anything else is rolled back.

@@ -18,6 +18,7 @@ mod bind;
 pub mod bound;
 pub mod explain_bound;
 mod lex;
+pub mod lift;
 mod parse;
 mod stack;
 

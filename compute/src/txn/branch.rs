@@ -51,6 +51,8 @@ pub struct BranchConfig {
     pub shards: Vec<SlotRange>,
     /// Whether the safekeeper that is asked lives in this process (S2).
     pub in_process: bool,
+    /// Where folding and the like run; `None` is the runtime of whoever opens the branch.
+    pub background: Option<tokio::runtime::Handle>,
 }
 
 impl Default for BranchConfig {
@@ -64,6 +66,7 @@ impl Default for BranchConfig {
             fragment_bytes: 1 << 20,
             shards: vec![SlotRange::ALL],
             in_process: false,
+            background: None,
         }
     }
 }
@@ -131,8 +134,18 @@ impl Branch {
         });
         branch.clean_spills()?;
         branch.subscribe(floor.next())?;
-        task::spawn("branch lease", lease::keep(Arc::downgrade(&branch)));
-        task::spawn("branch background", background(Arc::downgrade(&branch), branch.cache.clone()));
+        let lease = lease::keep(Arc::downgrade(&branch));
+        let chores = background(Arc::downgrade(&branch), branch.cache.clone());
+        match &branch.config.background {
+            Some(runtime) => {
+                task::spawn_on(runtime, "branch lease", lease);
+                task::spawn_on(runtime, "branch background", chores);
+            }
+            None => {
+                task::spawn("branch lease", lease);
+                task::spawn("branch background", chores);
+            }
+        }
         Ok(branch)
     }
 

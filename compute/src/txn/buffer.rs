@@ -133,6 +133,16 @@ impl WriteBuffer {
         self.data && !self.is_empty()
     }
 
+    /// As new, when nothing was ever written; else false, and nothing is changed.
+    pub(crate) fn forget_reads(&mut self) -> bool {
+        let untouched = self.is_empty() && self.log.is_empty() && self.created.is_empty() && !self.data;
+        if untouched {
+            let bulk = std::mem::take(&mut self.bulk);
+            *self = Self { bulk, ..Self::default() };
+        }
+        untouched
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes + self.bulk.bytes()
     }

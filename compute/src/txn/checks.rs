@@ -49,6 +49,11 @@ impl ReadSet {
         self.keys.contains(key) || self.ranges.iter().any(|(start, end)| &start[..] <= key && key < &end[..])
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.keys.clear();
+        self.ranges.clear();
+    }
+
     /// A step of a range read; steps that follow one another become one range.
     pub(crate) fn range(&mut self, start: Bytes, end: Bytes) {
         if start >= end {

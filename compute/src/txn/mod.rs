@@ -50,4 +50,4 @@ pub use need::{Interrupt, Need};
 pub use reader::{RangeNext, RangeRead, TxnReader, Visibility};
 pub use shardforge_cache::{PageNeed, PageRun, RowBatch, RowBytes};
 pub(crate) use sorter::Sorter;
-pub use transaction::{Checked, Committed, IsolationLevel, Savepoint, TableLock, Txn, TxnOptions};
+pub use transaction::{Checked, Committed, IdleTxn, IsolationLevel, Savepoint, TableLock, Txn, TxnOptions};

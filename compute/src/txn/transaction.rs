@@ -91,6 +91,23 @@ pub struct Committed {
     pub time_micros: Option<i64>,
 }
 
+/// A transaction that has ended and left nothing behind. The next one begins in its memory.
+pub struct IdleTxn(Txn);
+
+impl IdleTxn {
+    /// Begins again, without an allocation. The id stays: nobody has heard of it.
+    pub fn begin(self, options: TxnOptions) -> Txn {
+        let mut txn = self.0;
+        txn.options = options;
+        if txn.shared.isolation != options.isolation {
+            // Alone since it became idle.
+            Arc::get_mut(&mut txn.shared).expect("an idle transaction has no readers").isolation =
+                options.isolation;
+        }
+        txn
+    }
+}
+
 /// A transaction. Dropping it rolls it back.
 pub struct Txn {
     shared: Arc<Shared>,
@@ -497,6 +514,24 @@ impl Txn {
             checks,
         };
         Ok(commit(plan).await?.unwrap_or(nothing))
+    }
+
+    /// Ends it when there is nothing to commit and nothing of it goes on: no write, no lock, no reader.
+    /// Else it is given back.
+    #[allow(clippy::result_large_err, reason = "it is given back to be committed, and not reported")]
+    pub fn into_idle(mut self) -> Result<IdleTxn, Txn> {
+        let unused = Arc::get_mut(&mut self.locks).is_some_and(|locks| locks.is_unused());
+        let alone = Arc::get_mut(&mut self.shared).filter(|_| unused && self.options.as_of.is_none());
+        let Some(shared) = alone else { return Err(self) };
+        if !shared.buffer.get_mut().forget_reads() {
+            return Err(self);
+        }
+        shared.reads.get_mut().clear();
+        self.explicit.undo_to(0);
+        self.pin = None;
+        self.has_snapshot = false;
+        self.view.unpin();
+        Ok(IdleTxn(self))
     }
 
     /// Ends it without effect.

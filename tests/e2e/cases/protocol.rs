@@ -16,6 +16,7 @@ pub const CASES: &[Case] = &[
     Case { name: "a_portal_with_a_row_limit_goes_on_where_it_stopped", tools: &[], run: portals },
     Case { name: "portals_and_statements_end_when_they_should", tools: &[], run: lifetimes },
     Case { name: "pipelined_statements_before_one_sync_are_one_transaction", tools: &[], run: pipeline },
+    Case { name: "a_client_that_stops_reading_costs_no_memory_and_nobody_else", tools: &[], run: unread },
     Case { name: "copy_works_in_both_protocols", tools: &[], run: copy },
     Case { name: "a_simple_query_may_have_a_copy_in_its_middle", tools: &[], run: copy_in_the_middle },
     Case { name: "settings_tell_the_client_and_end_with_their_transaction", tools: &[], run: settings },
@@ -288,6 +289,37 @@ fn pipeline() {
             assert_eq!(wire.until_ready(), ["T:v/25", "D:v5", "C:SELECT 1", "Z:I"]);
         }
     });
+}
+
+/// A result of 60 MB, by each executor, of which the client reads the beginning for a long while.
+fn unread() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"));
+    let mut other = Wire::connect(server.sql_port);
+    other.query("create table wide (id int primary key, v text)");
+    for first in (1..60_000).step_by(10_000) {
+        let last = first + 9999;
+        let rows = format!("generate_series({first}, {last}) g");
+        let done = other.query(&format!("insert into wide select g, repeat('x', 1000) from {rows}"));
+        assert_eq!(done, ["C:INSERT 0 10000", "Z:I"]);
+    }
+    // What a whole read leaves in caches is there before anything is compared.
+    assert_eq!(other.query("select id, v from wide").len(), 60_003);
+    for sql in ["select id, v from wide", "select id, v from wide where id between 1 and 60000"] {
+        let mut lazy = Wire::connect(server.sql_port);
+        let before = server.resident_kib();
+        lazy.send(say().query(sql));
+        assert_eq!(lazy.answer(), "T:id/23,v/25");
+        for _ in 0..200 {
+            assert_eq!(other.query("select id from wide where id = 7")[1], "D:7");
+        }
+        let grown = server.resident_kib().saturating_sub(before);
+        assert!(grown < 30 << 10, "{sql}: {grown} KiB are held for a client that does not read");
+        let rest = lazy.until_ready();
+        assert_eq!(rest.len(), 60_002, "{sql}");
+        assert_eq!(rest[60_000], "C:SELECT 60000");
+    }
+    server.stop();
 }
 
 fn copy() {

@@ -38,6 +38,9 @@ pub(in crate::row_exec) struct ScanPlan {
     pub(in crate::row_exec) budget: u64,
 }
 
+/// After so many steps over ranges, each about a page of rows, others have their turn.
+const YIELD_STEPS: u32 = 16;
+
 #[derive(Debug, Default, PartialEq)]
 enum Phase {
     #[default]
@@ -67,6 +70,7 @@ pub(in crate::row_exec) struct ScanState {
     rows: u64,
     /// Whether it may read more than its budget.
     unbounded: bool,
+    steps: u32,
     /// The key of the row that came last.
     pub(in crate::row_exec) key: Vec<u8>,
     /// Its value.
@@ -81,6 +85,8 @@ impl ScanState {
     /// Back to the start, buffers kept.
     pub(in crate::row_exec) fn reset(&mut self) {
         self.rewind();
+        self.value = Bytes::new();
+        self.own.clear();
         self.rows = 0;
         self.unbounded = false;
     }
@@ -265,6 +271,10 @@ impl ScanState {
 
     /// Fills the batch, from this range or the next one.
     fn advance(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>) -> Step<()> {
+        self.steps = self.steps.wrapping_add(1);
+        if self.steps.is_multiple_of(YIELD_STEPS) {
+            return Err(Stop::Yield);
+        }
         if !self.more {
             let Some(range) = self.ranges.get_mut(self.next_range) else {
                 self.phase = Phase::Done;

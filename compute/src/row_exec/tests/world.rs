@@ -306,6 +306,7 @@ impl World {
                 }
                 Err(Stop::Need(need)) => txn.satisfy(need).await?,
                 Err(Stop::Sequence(need)) => self.sequences.satisfy(need, txn).await?,
+                Err(Stop::Yield) => {}
                 Err(Stop::RestartStatement) => {
                     txn.restart_statement().await?;
                     execution.restart();

@@ -224,6 +224,11 @@ impl LockOwner {
         Err(TxnError::new(TxnErrorKind::LockNotAvailable, message).with_key(need.key.clone()))
     }
 
+    /// Whether it has never asked for a key.
+    pub(crate) fn is_unused(&self) -> bool {
+        !self.used.load(Ordering::Relaxed)
+    }
+
     /// A mark for [`LockOwner::release_from`].
     pub(crate) fn mark(&self) -> usize {
         if self.used.load(Ordering::Relaxed) { self.table.core.lock().held(self.id) } else { 0 }
