@@ -536,7 +536,7 @@ fn check(name: &str, value: String, forms: &mut Settings) -> SqlResult<String> {
                 value.trim().parse().ok().filter(|digits| (-15..=3).contains(digits)).ok_or_else(invalid)?;
             Ok(forms.extra_float_digits.to_string())
         }
-        "client_encoding" => match value.to_uppercase().replace(['-', '_'], "").as_str() {
+        "client_encoding" => match encoding_name(&value).as_str() {
             "UTF8" | "UNICODE" => Ok("UTF8".to_string()),
             // Every ASCII text is the same text in UTF-8.
             "SQLASCII" => Ok("SQL_ASCII".to_string()),
@@ -603,6 +603,12 @@ fn time_zone(text: &str) -> Option<(jiff::tz::TimeZone, String)> {
     Some((zone, canonical))
 }
 
+/// An encoding's name as PostgreSQL compares names: upper case, letters and digits only. Drivers rely on it
+/// (one of them says `'utf-8'`, with the quotes).
+fn encoding_name(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_uppercase()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -643,6 +649,9 @@ mod tests {
         assert_eq!(state(settings.set("timezone", Some("Mars/Base"), false)), "22023");
         assert_eq!(state(settings.set("server_version", Some("9"), false)), "55P02");
         assert_eq!(state(settings.set("client_encoding", Some("LATIN1"), false)), "0A000");
+        for name in ["utf-8", "'utf-8'", "Utf_8", "unicode"] {
+            assert!(settings.set("client_encoding", Some(name), false).is_ok(), "{name}");
+        }
         assert!(settings.set("my.setting", Some("1"), false).unwrap().is_none());
         assert_eq!(settings.search_path("ann"), ["ann", "public"]);
     }

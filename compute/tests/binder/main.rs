@@ -329,3 +329,19 @@ proptest::proptest! {
         let _ = catalog.run(&format!("select {} from t", text.join(" ")));
     }
 }
+
+#[test]
+fn an_aggregate_of_an_outer_query_is_refused() {
+    let mut catalog = TestCatalog::new();
+    catalog.run("create table outer_t (a int, b int)").unwrap();
+    catalog.run("create table inner_t (c int)").unwrap();
+    for text in [
+        "select (select sum(o.a) from inner_t) from outer_t o",
+        "select (select count(*) filter (where o.a > 1) from inner_t) from outer_t o",
+        "select (select max((select c from inner_t where c = o.a))) from outer_t o",
+    ] {
+        assert_eq!(bind_one(text, &catalog).unwrap_err().sqlstate().to_string(), "0A000", "{text}");
+    }
+    let own = "select (select sum(o.a + c) filter (where o.b > 1) from inner_t) from outer_t o";
+    assert!(bind_one(own, &catalog).is_ok(), "with a column of its own query it belongs there");
+}

@@ -216,3 +216,13 @@ insert into sch.t default values returning id;
 drop schema sch;
 -- differs: notices have no DETAIL
 drop schema sch cascade;
+-- numbers are given in the order of the rows, and only to those that LIMIT lets through
+create table unsorted (k int primary key, v int);
+insert into unsorted values (1, 30), (2, 10), (3, 20);
+create sequence in_order;
+select v, nextval('in_order') from unsorted order by v limit 2;
+select currval('in_order');
+create table sorted (n bigint, v int);
+insert into sorted select nextval('in_order'), v from unsorted order by v desc;
+select * from sorted order by n;
+select k, nextval('in_order') from unsorted order by k offset 1;

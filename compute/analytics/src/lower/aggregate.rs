@@ -1,5 +1,6 @@
 //! GROUP BY: DataFusion's aggregation where it means the same, else ours.
 
+use super::native::{is_expr_volatile, may_fail};
 use super::{Lowering, schema_of};
 use crate::operator::{Group, GroupCall, GroupKey, operator_plan};
 use crate::scan::field;
@@ -7,7 +8,7 @@ use crate::values::needs_order_key;
 use datafusion::logical_expr::LogicalPlan;
 use shardforge_compute::catalog::builtin;
 use shardforge_compute::functions::{AggregateCallInfo, aggregate};
-use shardforge_compute::sql::bound::{Aggregate, AggregateCall, ColDef, Expr};
+use shardforge_compute::sql::bound::{Aggregate, AggregateCall, CaseArm, ColDef, Expr, ExprKind};
 use shardforge_compute::{SqlError, SqlResult};
 use shardforge_types::key::KeyOrder;
 use std::sync::Arc;
@@ -16,6 +17,20 @@ use std::sync::Arc;
 fn is_ordered(call: &AggregateCall) -> bool {
     let names = ["array_agg", "string_agg", "json_agg", "jsonb_agg", "xmlagg"];
     call.order_by.is_empty() && builtin::proc(call.func).is_some_and(|entry| names.contains(&entry.name))
+}
+
+/// FILTER decides first: an argument that may fail is computed only for the rows that it lets through, as all columns
+/// of a batch are computed before the filter is looked at.
+fn guard_by_filter(call: &mut AggregateCall) {
+    let Some(filter) = call.filter.clone().filter(|filter| !is_expr_volatile(filter)) else { return };
+    for expr in call.args.iter_mut().chain(call.order_by.iter_mut().map(|key| &mut key.expr)) {
+        if may_fail(expr) {
+            let then = std::mem::replace(expr, filter.clone());
+            let (ty, position) = (then.ty, then.position);
+            let arms = vec![CaseArm { when: filter.clone(), then }];
+            *expr = Expr { kind: ExprKind::Case { operand: None, arms, otherwise: None }, ty, position };
+        }
+    }
 }
 
 impl Lowering {
@@ -30,6 +45,7 @@ impl Lowering {
         let mut calls = Vec::new();
         for (column, call) in &rel.calls {
             let mut call = call.clone();
+            guard_by_filter(&mut call);
             let keys = call.order_by.iter_mut().map(|key| &mut key.expr);
             for expr in call.args.iter_mut().chain(keys).chain(&mut call.filter) {
                 let (hoisted, below) = self.hoist(expr, plan)?;

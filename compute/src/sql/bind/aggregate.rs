@@ -197,12 +197,17 @@ fn same_calls(a: &AggregateCall, b: &AggregateCall) -> bool {
         && b.filter.is_none()
 }
 
+/// Whether an expression may give another value each time; of a query inside it nothing is known.
 fn is_volatile(expr: &Expr) -> bool {
+    is_call_volatile(expr) || expr.any(&mut |expr| matches!(expr.kind, ExprKind::Subquery { .. }))
+}
+
+/// Whether an expression calls a volatile function, apart from queries inside it.
+pub(super) fn is_call_volatile(expr: &Expr) -> bool {
     expr.any(&mut |expr| match &expr.kind {
         ExprKind::Call { func, .. } => {
             crate::catalog::builtin::proc(*func).is_none_or(|proc| proc.volatility == b'v')
         }
-        ExprKind::Subquery { .. } => true,
         _ => false,
     })
 }

@@ -229,7 +229,6 @@ impl Binder<'_> {
         scope: &Scope<'_>,
     ) -> SqlResult<Expr> {
         self.check_aggregate(self.position(call.name.loc))?;
-        self.check_level(&bound.args, scope, call.name.loc)?;
         if call.distinct {
             for arg in &bound.args {
                 self.need_equality(arg.ty.oid, arg.position)?;
@@ -261,18 +260,19 @@ impl Binder<'_> {
             order_by,
             filter,
         };
+        self.check_level(&made, scope, call.name.loc)?;
         Ok(self.set_aside(made, ty, bound.proc.name, position))
     }
 
-    /// An aggregate over columns of an outer query alone belongs to that query: not built.
-    fn check_level(&self, args: &[Expr], scope: &Scope<'_>, loc: Loc) -> SqlResult<()> {
+    /// An aggregate over columns of an outer query alone, queries inside it included, belongs to that query: not built.
+    fn check_level(&self, call: &AggregateCall, scope: &Scope<'_>, loc: Loc) -> SqlResult<()> {
         let (mut own, mut outer) = (false, false);
-        for arg in args {
-            arg.any(&mut |expr| {
+        for mut part in call.args.iter().chain(&call.filter).cloned() {
+            super::walk::deep(&mut part, &mut |expr| {
                 if let ExprKind::Col(id) = expr.kind {
-                    if scope.owns(id) { own = true } else { outer = true }
+                    own |= scope.owns(id);
+                    outer |= scope.is_outer(id);
                 }
-                false
             });
         }
         if outer && !own { Err(self.unsupported("an aggregate of an outer query", loc)) } else { Ok(()) }

@@ -83,6 +83,11 @@ impl<'p> Scope<'p> {
         self.tables.iter().filter(|item| item.cols_visible).flat_map(|item| &item.table.cols)
     }
 
+    /// Whether a column belongs to a level around this one.
+    pub(super) fn is_outer(&self, id: crate::sql::bound::ColId) -> bool {
+        self.parent.is_some_and(|parent| parent.owns(id) || parent.is_outer(id))
+    }
+
     /// Whether a column belongs to this level, not to one around it.
     pub(super) fn owns(&self, id: crate::sql::bound::ColId) -> bool {
         self.tables.iter().any(|item| {

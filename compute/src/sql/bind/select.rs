@@ -1,11 +1,12 @@
 //! SELECT proper: the select list and what the other clauses make of it.
 
 use super::Binder;
-use super::aggregate::{Clause, Grouping, same};
+use super::aggregate::{Clause, Grouping, is_call_volatile, same};
 use super::scope::{Scope, ScopeCol};
 use crate::sql::ast::{self, Distinct, ExprKind as Ast, Indirection, Locking, Select};
 use crate::sql::bound::{
-    ColDef, Expr, ExprKind, Join, JoinKind, LockClause, LockStrength, OutputColumn, Query, Rel, SortKey,
+    ColDef, ColId, Expr, ExprKind, FunctionScan, Join, JoinKind, LockClause, LockStrength, OutputColumn,
+    Query, Rel, SortKey,
 };
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Oid, SqlState, oids};
@@ -23,6 +24,18 @@ struct SortItem {
     target: usize,
     desc: bool,
     nulls_first: bool,
+}
+
+/// Whether the select list is computed from sorted rows, not before the sort: as in PostgreSQL, `nextval` counts in
+/// the order of the rows and only as far as LIMIT lets them through, and what a set-returning function makes of a row
+/// stays together. It is so when the order depends on no such item.
+fn comes_after_order(targets: &[TargetItem], sort: &[SortItem], sets: &[FunctionScan]) -> bool {
+    let is_late = |target: &TargetItem| {
+        let of_set = |id: ColId| sets.iter().flat_map(|scan| &scan.cols).any(|col| col.id == id);
+        is_call_volatile(&target.expr)
+            || target.expr.any(&mut |expr| matches!(expr.kind, ExprKind::Col(id) if of_set(id)))
+    };
+    !sort.is_empty() && targets.iter().any(is_late) && !sort.iter().any(|item| is_late(&targets[item.target]))
 }
 
 impl Binder<'_> {
@@ -76,12 +89,20 @@ impl Binder<'_> {
             self.refuse_locking(query, "window functions")?;
             rel = self.apply_windows(rel);
         }
-        for scan in std::mem::take(&mut self.level.sets) {
-            let right = Rel::Function(scan);
+        let sets = std::mem::take(&mut self.level.sets);
+        if select.distinct == Distinct::No && comes_after_order(&targets, &sort, &sets) {
+            let key = |item: SortItem| SortKey {
+                expr: targets[item.target].expr.clone(),
+                desc: item.desc,
+                nulls_first: item.nulls_first,
+            };
+            rel = Rel::Sort { input: Box::new(rel), keys: sort.drain(..).map(key).collect() };
+        }
+        for scan in sets {
             rel = Rel::Join(Box::new(Join {
                 kind: JoinKind::Inner,
                 left: rel,
-                right,
+                right: Rel::Function(scan),
                 lateral: true,
                 on: None,
             }));

@@ -30,6 +30,9 @@ impl Binder<'_> {
             let position = first_position(&right);
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
         }
+        if left.output.is_empty() && kind != SetOpKind::Union {
+            return Err(SqlError::not_supported(format!("{context} of rows without columns")));
+        }
         let mut types = Vec::new();
         for index in 0..left.output.len() {
             let place = |query: &Query| Expr {

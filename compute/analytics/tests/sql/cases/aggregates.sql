@@ -230,3 +230,7 @@ ERROR 42883
 select bit_and(a), bit_or(a) from t
 ----
 0|7
+
+select sum(10 / x) filter (where x <> 0), array_agg(10 / x order by 10 / x) filter (where x <> 0) from (values (0), (1), (5)) v(x)
+----
+12|{2,10}

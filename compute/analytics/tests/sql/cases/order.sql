@@ -194,3 +194,21 @@ select row(b, a) from t order by row(b, a)
 (20,6)
 (30,5)
 (,4)
+
+select b, generate_series(1, 3) from t order by b limit 7
+----
+10|1
+10|2
+10|3
+10|1
+10|2
+10|3
+10|1
+
+select b, generate_series(1, 2) g from t where b is not null order by b desc, g limit 5
+----
+30|1
+30|2
+20|1
+20|1
+20|2
