@@ -7,7 +7,7 @@ use crate::operator::Held;
 use crate::scan::column_name;
 use crate::source::{Source, SourceExec};
 use crate::values::{data_type, needs_order_key};
-use ahash::AHashSet;
+use ahash::{AHashMap, AHashSet};
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -15,9 +15,12 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::row::{RowConverter, SortField};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::ParamValues;
+use datafusion::common::tree_node::Transformed;
+use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableScan, TableType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::stream::BoxStream;
@@ -26,6 +29,7 @@ use parking_lot::Mutex;
 use shardforge_compute::SqlResult;
 use shardforge_compute::sql::bound::ColDef;
 use shardforge_types::PgType;
+use std::any::Any;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
@@ -55,6 +59,8 @@ pub(crate) struct SharedCte {
     pub(crate) env: Arc<QueryEnv>,
     /// Whether the rows are kept for several readers.
     pub(crate) kept: bool,
+    /// Whether the plans hold placeholders for values of an outer query: then the rows are those of one run.
+    pub(crate) correlated: bool,
     pub(crate) rows: OnceCell<(Arc<Vec<RecordBatch>>, Held)>,
 }
 
@@ -75,6 +81,65 @@ pub(crate) struct ConstantRows(Arc<Vec<RecordBatch>>);
 impl ConstantRows {
     pub(crate) fn new(batch: RecordBatch) -> Self {
         Self(Arc::new(vec![batch]))
+    }
+}
+
+/// Puts the values of one run of a plan in place of its placeholders, in its WITH queries too: those that use them
+/// begin anew, once for all their readers.
+#[derive(Default)]
+pub(crate) struct Values {
+    ctes: AHashMap<*const SharedCte, Arc<SharedCte>>,
+    works: AHashMap<*const Work, Arc<Work>>,
+}
+
+impl Values {
+    pub(crate) fn put(&mut self, plan: LogicalPlan, params: &ParamValues) -> Result<LogicalPlan> {
+        let plan = plan.replace_params_with_values(params)?;
+        let done = plan.transform_up_with_subqueries(|node| {
+            let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
+            let Ok(source) = source_as_provider(&scan.source) else { return Ok(Transformed::no(node)) };
+            let Some(provider) = (&*source as &dyn Any).downcast_ref::<CteProvider>() else {
+                return Ok(Transformed::no(node));
+            };
+            let rows = match &provider.rows {
+                CteRows::Shared(cte) if cte.correlated => CteRows::Shared(self.cte(cte, params)?),
+                CteRows::Work(work) => match self.works.get(&Arc::as_ptr(work)) {
+                    Some(work) => CteRows::Work(work.clone()),
+                    None => return Ok(Transformed::no(node)),
+                },
+                _ => return Ok(Transformed::no(node)),
+            };
+            let provider = CteProvider { rows, schema: provider.schema.clone() };
+            let scan = TableScan { source: provider_as_source(Arc::new(provider)), ..scan.clone() };
+            Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+        })?;
+        Ok(done.data)
+    }
+
+    fn cte(&mut self, cte: &Arc<SharedCte>, params: &ParamValues) -> Result<Arc<SharedCte>> {
+        if let Some(known) = self.ctes.get(&Arc::as_ptr(cte)) {
+            return Ok(known.clone());
+        }
+        let body = match &cte.body {
+            CteBody::Plan(plan) => CteBody::Plan(self.put(plan.clone(), params)?),
+            CteBody::Recursive { base, step, work, all } => {
+                let own = Arc::new(Work::default());
+                self.works.insert(Arc::as_ptr(work), own.clone());
+                let base = self.put(base.clone(), params)?;
+                CteBody::Recursive { base, step: self.put(step.clone(), params)?, work: own, all: *all }
+            }
+        };
+        let made = Arc::new(SharedCte {
+            name: cte.name.clone(),
+            types: cte.types.clone(),
+            body,
+            env: cte.env.clone(),
+            kept: cte.kept,
+            correlated: true,
+            rows: OnceCell::new(),
+        });
+        self.ctes.insert(Arc::as_ptr(cte), made.clone());
+        Ok(made)
     }
 }
 

@@ -4,7 +4,7 @@ use super::walk::{free_columns, is_query_volatile, references};
 use super::{CteEntry, Lowering, ok};
 use crate::cte::{CteBody, CteProvider, CteRows, SharedCte, Work};
 use datafusion::logical_expr::LogicalPlan;
-use shardforge_compute::sql::bound::{ColDef, Cte, CteId, Query, Rel};
+use shardforge_compute::sql::bound::{ColDef, Cte, CteId, Rel};
 use shardforge_compute::{SqlError, SqlResult};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -26,49 +26,45 @@ impl Lowering {
     }
 
     fn cte(&mut self, cte: &Cte, references: usize) -> SqlResult<CteEntry> {
-        let outer = |this: &Self, query: &Query| !free_columns(query, &this.ctes).is_empty();
-        let Some((step, all)) = &cte.recursive else {
-            let correlated = outer(self, &cte.query);
-            let inline = references == 1 && cte.materialized != Some(true) && !is_query_volatile(&cte.query);
-            if inline || references == 1 && correlated {
+        let step = cte.recursive.as_ref().map(|(step, _)| step);
+        let mut outer = free_columns(&cte.query, &self.ctes);
+        outer.extend(step.iter().flat_map(|step| free_columns(step, &self.ctes)));
+        if step.is_none() && references == 1 {
+            let kept = cte.materialized == Some(true) || is_query_volatile(&cte.query);
+            if !kept || !outer.is_empty() {
                 return Ok(CteEntry::Inline(Arc::new(cte.query.clone())));
             }
-            if correlated {
-                return Err(SqlError::not_supported(
-                    "a WITH query that uses columns of an outer query and is read more than once",
-                ));
-            }
-            let plan = self.nested(&[]).output(&cte.query)?;
-            let body = CteBody::Plan(ok(self.env.state.optimize(&plan))?);
-            return Ok(self.shared(cte, body, references > 1 || self.is_nested));
-        };
-        if outer(self, &cte.query) || outer(self, step) {
-            return Err(SqlError::not_supported("WITH RECURSIVE that uses columns of an outer query"));
         }
-        let base = self.nested(&[]).output(&cte.query)?;
-        let work = Arc::new(Work::default());
-        let mut inner = self.nested(&[]);
-        inner.ctes.insert(cte.id, CteEntry::Rows(CteRows::Work(work.clone())));
-        let step = inner.output(step)?;
-        let body = CteBody::Recursive {
-            base: ok(self.env.state.optimize(&base))?,
-            step: ok(self.env.state.optimize(&step))?,
-            work,
-            all: *all,
+        // Inside a plan that runs for each set of outer values these are placeholders, here as there.
+        if outer.iter().any(|(id, _)| !self.outer.contains_key(id)) {
+            return Err(SqlError::not_supported(if step.is_some() {
+                "WITH RECURSIVE that uses columns of an outer query"
+            } else {
+                "a WITH query that uses columns of an outer query and is read more than once"
+            }));
+        }
+        let made = self.nested(&outer).output(&cte.query)?;
+        let made = ok(self.env.state.optimize(&made))?;
+        let body = match &cte.recursive {
+            None => CteBody::Plan(made),
+            Some((step, all)) => {
+                let work = Arc::new(Work::default());
+                let mut inner = self.nested(&outer);
+                inner.ctes.insert(cte.id, CteEntry::Rows(CteRows::Work(work.clone())));
+                let step = inner.output(step)?;
+                CteBody::Recursive { base: made, step: ok(self.env.state.optimize(&step))?, work, all: *all }
+            }
         };
         // Read once at the top it can be endless, as long as a LIMIT ends it.
-        Ok(self.shared(cte, body, references > 1 || self.is_nested))
-    }
-
-    fn shared(&self, cte: &Cte, body: CteBody, kept: bool) -> CteEntry {
-        CteEntry::Rows(CteRows::Shared(Arc::new(SharedCte {
+        Ok(CteEntry::Rows(CteRows::Shared(Arc::new(SharedCte {
             name: cte.name.clone(),
             types: cte.query.output.iter().map(|column| column.ty).collect(),
             body,
             env: self.env.clone(),
-            kept,
+            kept: references > 1 || self.is_nested,
+            correlated: !outer.is_empty(),
             rows: OnceCell::new(),
-        })))
+        }))))
     }
 
     pub(super) fn cte_ref(&mut self, cte: CteId, columns: &[ColDef]) -> SqlResult<LogicalPlan> {

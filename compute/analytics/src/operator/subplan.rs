@@ -3,6 +3,7 @@
 //! It is lowered and optimized once, with a placeholder for each outer value; a run puts the values in and
 //! plans it physically, because a physical plan holds the state of one execution.
 
+use crate::cte::Values;
 use crate::engine::QueryEnv;
 use crate::error::from_datafusion;
 use crate::results::batch_to_rows;
@@ -46,7 +47,7 @@ impl Subplan {
             for (outer, value) in self.outer.iter().zip(values) {
                 params.insert(outer.name.clone(), ScalarAndMetadata::from(to_scalar(outer.ty, value)?));
             }
-            plan = plan.replace_params_with_values(&ParamValues::Map(params)).map_err(from_datafusion)?;
+            plan = Values::default().put(plan, &ParamValues::Map(params)).map_err(from_datafusion)?;
         }
         let state = &self.env.state;
         let physical =

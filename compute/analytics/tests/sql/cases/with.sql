@@ -92,3 +92,49 @@ select a from t where a in (with recursive r(n) as (select 1 union all select n 
 with s as (select 1 / 0 as x) select 1
 ----
 1
+
+select a, (with recursive r(n) as (select a union all select n + 1 from r where n < t.a + 2) select sum(n) from r) from t order by a
+----
+1|6
+2|9
+3|12
+4|15
+5|18
+6|21
+7|24
+
+select a, (with recursive r(n, d) as (select x, 0 from u where x = t.a union all select u.x, d + 1 from u, r where u.x = r.n + 1 and d < 3) select max(d) from r r1 where exists (select 1 from r r2 where r2.n = r1.n)) from t order by a
+----
+1|1
+2|0
+3|NULL
+4|NULL
+5|NULL
+6|NULL
+7|NULL
+
+select a, (with s as (select x, y from u where x >= t.a) select count(*) from s s1, s s2 where s1.x = s2.x) from t order by a
+----
+1|6
+2|5
+3|1
+4|1
+5|1
+6|1
+7|1
+
+select a, b, x from t, lateral (with recursive r(n) as (select t.a union all select n * 2 from r where n < 4) select max(n) as x from r) s where b = 10 order by a
+----
+1|10|4
+3|10|6
+7|10|7
+
+select a, (with recursive r(n) as (select 1 union select n + 1 from r where n < (with s as (select t.a as m) select max(s1.m) from s s1, s s2)) select count(*) from r) from t order by a
+----
+1|1
+2|2
+3|3
+4|4
+5|5
+6|6
+7|7
