@@ -404,6 +404,7 @@ mod tests {
 
     fn format(csv: bool) -> CopyFormat {
         CopyFormat {
+            binary: false,
             csv,
             delimiter: if csv { b',' } else { b'\t' },
             null: if csv { String::new() } else { "\\N".to_string() },

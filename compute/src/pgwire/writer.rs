@@ -262,11 +262,11 @@ impl Writer {
     }
 
     /// CopyInResponse or CopyOutResponse, textual, for so many columns.
-    pub fn copy_response(&mut self, incoming: bool, columns: usize) {
+    pub fn copy_response(&mut self, incoming: bool, binary: bool, columns: usize) {
         self.begin(if incoming { b'G' } else { b'H' });
-        self.buffer.push(0);
+        self.buffer.push(u8::from(binary));
         self.i16(columns as i16);
-        (0..columns).for_each(|_| self.i16(0));
+        (0..columns).for_each(|_| self.i16(i16::from(binary)));
         self.end();
     }
 

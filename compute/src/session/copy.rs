@@ -1,26 +1,25 @@
 //! COPY between the client and a table or query.
 
 use super::Session;
+use super::copy_input::{Input, Rows};
 use super::execute::{self, Statement};
 use super::prepared::Plan;
 use super::rows::names_objects;
 use super::run::{cancellable, interrupted};
 use crate::catalog::TableDef;
-use crate::copy::reader::{Fields, Reader};
+use crate::copy::binary;
 use crate::copy::writer::write_row;
 use crate::functions::text_io;
 use crate::pgwire::connection::{Ended, Wire};
 use crate::pgwire::message::Frontend;
 use crate::row_exec::{ExecEnv, Execution, Stop};
-use crate::sql::bound::{BoundStatement, CopyFormat, CopyHeader, CopyWhat, Query};
+use crate::sql::bound::{BoundStatement, CopyFormat, CopyHeader, CopyWhat, OutputColumn, Query};
 use crate::{SqlError, SqlResult};
-use shardforge_types::{Datum, Settings, SqlState, text};
+use shardforge_types::{Datum, SqlState, text};
 use std::sync::Arc;
 
 /// Rows are written when so many have been read.
 const BATCH_ROWS: usize = 512;
-/// So many rows keep their buffers from batch to batch.
-const KEPT_ROWS: usize = 2 * BATCH_ROWS;
 /// After so many batches, other connections have their turn.
 const YIELD_BATCHES: u64 = 4;
 
@@ -82,7 +81,7 @@ impl Session {
             Ok(stream) => stream,
             Err(error) => return Ok(Err(error)),
         };
-        wire.writer.copy_response(false, query.output.len());
+        wire.writer.copy_response(false, format.binary, query.output.len());
         if format.header != CopyHeader::Absent {
             let names: Vec<Option<&[u8]>> =
                 query.output.iter().map(|column| Some(column.name.as_bytes())).collect();
@@ -107,6 +106,21 @@ impl Session {
                 break;
             }
             for row in batch {
+                if format.binary {
+                    let written = wire.writer.copy_data(|out| {
+                        if rows == 0 {
+                            binary::write_head(out);
+                        }
+                        write_binary(&row, &query.output, out);
+                        Ok(())
+                    });
+                    if let Err(error) = written {
+                        return Ok(Err(error));
+                    }
+                    rows += 1;
+                    wire.flush_if_large().await?;
+                    continue;
+                }
                 for ((text, datum), column) in texts.iter_mut().zip(&row).zip(&query.output) {
                     text.clear();
                     if names_objects(column.ty) {
@@ -134,6 +148,18 @@ impl Session {
                 wire.flush_if_large().await?;
             }
         }
+        if format.binary {
+            let ended = wire.writer.copy_data(|out| {
+                if rows == 0 {
+                    binary::write_head(out);
+                }
+                binary::write_end(out);
+                Ok(())
+            });
+            if let Err(error) = ended {
+                return Ok(Err(error));
+            }
+        }
         wire.writer.copy_done();
         Ok(Ok(rows))
     }
@@ -150,18 +176,10 @@ impl Session {
         let Some(row) = plan.row.clone() else {
             return Ok(Err(SqlError::internal("a COPY without a plan")));
         };
-        wire.writer.copy_response(true, columns.len());
+        wire.writer.copy_response(true, format.binary, columns.len());
         wire.flush().await?;
         let settings = self.settings.lock().forms().clone();
-        let mut input = Input {
-            reader: Reader::new(format.clone()),
-            fields: Fields::default(),
-            header: format.header,
-            table: table.clone(),
-            columns: columns.to_vec(),
-            settings,
-            rows: Rows::default(),
-        };
+        let mut input = Input::new(format, table, columns, settings);
         self.sequences.statement_begins();
         let mut execution = Execution::new(row);
         wire.expect_stream();
@@ -264,155 +282,13 @@ impl Session {
     }
 }
 
-/// Rows that were read and not yet written. Their buffers are used again.
-#[derive(Default)]
-struct Rows {
-    rows: Vec<Vec<Datum>>,
-    len: usize,
-}
-
-impl Rows {
-    fn len(&self) -> usize {
-        self.len
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// An empty row at the end.
-    fn next(&mut self) -> &mut Vec<Datum> {
-        if self.len == self.rows.len() {
-            self.rows.push(Vec::new());
-        }
-        let row = &mut self.rows[self.len];
-        self.len += 1;
-        row.clear();
-        row
-    }
-
-    fn filled(&mut self) -> &mut [Vec<Datum>] {
-        &mut self.rows[..self.len]
-    }
-
-    fn clear(&mut self) {
-        self.len = 0;
-        // One message may have had very many rows.
-        self.rows.truncate(KEPT_ROWS);
-    }
-}
-
-/// The client's data on its way to rows.
-struct Input {
-    reader: Reader,
-    fields: Fields,
-    header: CopyHeader,
-    table: Arc<TableDef>,
-    /// Positions of the columns that the data has.
-    columns: Vec<usize>,
-    settings: Settings,
-    rows: Rows,
-}
-
-impl Input {
-    fn push(&mut self, bytes: &[u8]) -> SqlResult<()> {
-        let Input { reader, fields, header, table, columns, settings, rows } = self;
-        let mut sink = RowSink { header, table, columns, settings, rows };
-        let line_before = reader.line_number();
-        let result = reader.push(bytes, fields, &mut |fields| sink.row(fields));
-        result.map_err(|error| with_line(error, table, reader.line_number().max(line_before)))
-    }
-
-    fn finish(&mut self) -> SqlResult<()> {
-        let Input { reader, fields, header, table, columns, settings, rows } = self;
-        let mut sink = RowSink { header, table, columns, settings, rows };
-        let result = reader.finish(fields, &mut |fields| sink.row(fields));
-        result.map_err(|error| with_line(error, table, reader.line_number()))
-    }
-}
-
-/// Says where in the data an error is.
-fn with_line(mut error: SqlError, table: &TableDef, line: u64) -> SqlError {
-    let fields = error.fields_mut();
-    let column = fields.context.take().unwrap_or_default();
-    fields.context = Some(format!("COPY {}, line {line}{column}", table.name));
-    error
-}
-
-struct RowSink<'a> {
-    header: &'a mut CopyHeader,
-    table: &'a TableDef,
-    columns: &'a [usize],
-    settings: &'a Settings,
-    rows: &'a mut Rows,
-}
-
-impl RowSink<'_> {
-    fn row(&mut self, fields: &Fields) -> SqlResult<()> {
-        match std::mem::replace(self.header, CopyHeader::Absent) {
-            CopyHeader::Absent => {}
-            CopyHeader::Present => return Ok(()),
-            CopyHeader::Match => return self.check_header(fields),
-        }
-        if fields.len() > self.columns.len() {
-            return Err(SqlError::new(
-                SqlState::BAD_COPY_FILE_FORMAT,
-                "extra data after last expected column",
-            ));
-        }
-        let row = self.rows.next();
-        let read = read_row(row, fields, self.table, self.columns, self.settings);
-        if read.is_err() {
-            self.rows.len -= 1;
-        }
-        read
-    }
-
-    fn check_header(&self, fields: &Fields) -> SqlResult<()> {
-        for (index, position) in self.columns.iter().enumerate() {
-            let wanted = &self.table.columns[*position].name;
-            let found = if index < fields.len() { fields.get(index)? } else { None };
-            if found != Some(wanted.as_str()) {
-                return Err(SqlError::new(
-                    SqlState::BAD_COPY_FILE_FORMAT,
-                    format!(
-                        "column name mismatch in header line field {}: got \"{}\", expected \"{wanted}\"",
-                        index + 1,
-                        found.unwrap_or_default()
-                    ),
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads the fields of a line into a row.
-fn read_row(
-    row: &mut Vec<Datum>,
-    fields: &Fields,
-    table: &TableDef,
-    columns: &[usize],
-    settings: &Settings,
-) -> SqlResult<()> {
-    for (index, position) in columns.iter().enumerate() {
-        let column = &table.columns[*position];
-        // In order of columns, as PostgreSQL does: a value that cannot be read comes before one
-        // that is missing. An empty line is one empty field.
-        if index >= fields.len() {
-            return Err(SqlError::new(
-                SqlState::BAD_COPY_FILE_FORMAT,
-                format!("missing data for column \"{}\"", column.name),
-            ));
-        }
-        row.push(match fields.get(index)? {
-            Some(field) => text::input(field, column.ty, settings).map_err(|error| {
-                let mut error = SqlError::from(error);
-                error.fields_mut().context = Some(format!(", column {}: \"{field}\"", column.name));
-                error
-            })?,
-            None => Datum::Null,
+/// One row in the binary form.
+fn write_binary(row: &[Datum], output: &[OutputColumn], out: &mut Vec<u8>) {
+    binary::begin_row(output.len(), out);
+    for (datum, column) in row.iter().zip(output) {
+        binary::write_field(out, |out| {
+            shardforge_types::binary::output(datum, column.ty, out);
+            !datum.is_null()
         });
     }
-    Ok(())
 }

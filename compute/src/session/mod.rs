@@ -20,6 +20,7 @@
 
 mod blocks;
 mod copy;
+mod copy_input;
 mod deadline;
 mod execute;
 mod executions;

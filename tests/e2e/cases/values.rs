@@ -3,10 +3,14 @@
 
 use super::protocol::with_port;
 use crate::Case;
+use crate::server::{Server, expect_success};
+use crate::tools::Tool;
 use crate::wire::{Say, Wire, hex};
 
-pub const CASES: &[Case] =
-    &[Case { name: "every_type_goes_in_and_out_in_text_and_binary", tools: &[], run: every_type }];
+pub const CASES: &[Case] = &[
+    Case { name: "every_type_goes_in_and_out_in_text_and_binary", tools: &[], run: every_type },
+    Case { name: "copy_binary_has_the_form_of_the_manual_both_ways", tools: &[Tool::Psql], run: copy_binary },
+];
 
 /// Type as SQL names it, its OID, a value's text, its binary form in hexadecimal.
 const VALUES: &[(&str, u32, &str, &str)] = &[
@@ -131,4 +135,54 @@ fn every_type() {
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     });
+}
+
+/// A binary COPY file of one column.
+fn binary_file(values: &[Option<Vec<u8>>]) -> Vec<u8> {
+    let mut out = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
+    for value in values {
+        out.extend_from_slice(&1i16.to_be_bytes());
+        out.extend_from_slice(&value.as_ref().map_or(-1, |value| value.len() as i32).to_be_bytes());
+        out.extend_from_slice(value.as_deref().unwrap_or_default());
+    }
+    out.extend_from_slice(&(-1i16).to_be_bytes());
+    out
+}
+
+fn copy_binary() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"));
+    let file = dir.path().join("values.bin");
+    let mut wrong = Vec::new();
+    for (ty, _, text, binary) in VALUES {
+        let made = format!(
+            "drop table if exists bin; create table bin (x {ty}); insert into bin values ('{text}'), (null)"
+        );
+        server.sql(&made);
+        let copy = |direction: &str| {
+            let command = format!("\\copy bin {direction} '{}' (format binary)", file.display());
+            let done =
+                server.psql("postgres").args(["-q", "-c", "set timezone to 'UTC'", "-c", &command]).output();
+            expect_success(&command, done.unwrap());
+        };
+        copy("to");
+        if std::fs::read(&file).unwrap() != binary_file(&[Some(bytes(binary)), None]) {
+            wrong.push(format!("{ty} {text}: written otherwise"));
+        }
+        copy("from");
+        let counts = server.sql("select count(*), count(x), count(distinct x::text) from bin");
+        if counts.trim() != "4|2|1" {
+            wrong.push(format!("{ty} {text}: read as {counts}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Nothing of a file that ends too early is kept, and the error says where.
+    server.sql("drop table bin; create table bin (x int)");
+    let whole = binary_file(&[Some(vec![0, 0, 0, 1]), Some(vec![0, 0, 0, 2])]);
+    std::fs::write(&file, &whole[..whole.len() - 4]).unwrap();
+    let command = format!("\\copy bin from '{}' (format binary)", file.display());
+    let cut = server.psql("postgres").args(["-c", &command]).output().unwrap();
+    let said = String::from_utf8_lossy(&cut.stderr).into_owned();
+    assert!(said.contains("unexpected EOF in COPY data") && said.contains("COPY bin, line 2"), "{said}");
+    assert_eq!(server.sql("select count(*) from bin").trim(), "0");
 }

@@ -198,12 +198,12 @@ impl Binder<'_> {
     }
 
     fn copy_format(&self, options: &Options<'_>, from: bool, names: &[String]) -> SqlResult<CopyFormat> {
-        let csv = match options.format {
-            None => false,
+        let (csv, binary) = match options.format {
+            None => (false, false),
             Some(option) => match self.copy_text(option)? {
-                "text" => false,
-                "csv" => true,
-                "binary" => return Err(SqlError::not_supported("COPY with format binary")),
+                "text" => (false, false),
+                "csv" => (true, false),
+                "binary" => (false, true),
                 other => {
                     let message = format!("COPY format \"{other}\" not recognized");
                     return Err(self.error(SqlState::INVALID_PARAMETER_VALUE, message, option.name.loc));
@@ -212,6 +212,12 @@ impl Binder<'_> {
         };
         let invalid = |message: &str| Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
         let refused = |message: &str| Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        for (given, name) in [(options.delimiter, "DELIMITER"), (options.null, "NULL")] {
+            if binary && given.is_some() {
+                let message = format!("cannot specify {name} in BINARY mode");
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            }
+        }
         if options.freeze && !from {
             return refused("COPY freeze only available using COPY FROM");
         }
@@ -273,10 +279,14 @@ impl Binder<'_> {
             return refused("CSV quote character must not appear in the NULL specification");
         }
         let header = options.header.unwrap_or(CopyHeader::Absent);
+        if binary && header != CopyHeader::Absent {
+            return refused("cannot specify HEADER in BINARY mode");
+        }
         if header == CopyHeader::Match && !from {
             return refused("cannot use \"match\" with HEADER in COPY TO");
         }
         Ok(CopyFormat {
+            binary,
             csv,
             delimiter,
             null: null.to_owned(),

@@ -174,6 +174,8 @@ pub enum CopyWhat {
 /// COPY's format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyFormat {
+    /// Binary; nothing else here matters then.
+    pub binary: bool,
     /// CSV instead of text.
     pub csv: bool,
     /// One byte.
