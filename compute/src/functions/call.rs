@@ -201,6 +201,35 @@ pub(super) const fn volatile(oid: u32, name: &'static str, body: ScalarBody) -> 
 /// The rows of a set-returning function: one value for each of its columns.
 pub type SetRows = Box<dyn Iterator<Item = SqlResult<Vec<Datum>>> + Send>;
 
+/// The rows of several functions, each with how many columns it has, as one: as many as the longest has, with nulls
+/// for those that have ended.
+pub fn side_by_side(mut sets: Vec<(SetRows, usize)>) -> SetRows {
+    if sets.len() == 1
+        && let Some((rows, _)) = sets.pop()
+    {
+        return rows;
+    }
+    let mut sets: Vec<(Option<SetRows>, usize)> =
+        sets.into_iter().map(|(rows, width)| (Some(rows), width)).collect();
+    Box::new(std::iter::from_fn(move || {
+        let mut out = Vec::new();
+        let mut any = false;
+        for (rows, width) in &mut sets {
+            let end = out.len() + *width;
+            match rows.as_mut().and_then(Iterator::next) {
+                Some(Ok(mut row)) => {
+                    any = true;
+                    out.append(&mut row);
+                }
+                Some(Err(error)) => return Some(Err(error)),
+                None => *rows = None,
+            }
+            out.resize(end, Datum::Null);
+        }
+        any.then_some(Ok(out))
+    }))
+}
+
 /// The body of a set-returning function.
 pub type SetBody = fn(&[Datum], &Call<'_>) -> SqlResult<SetRows>;
 

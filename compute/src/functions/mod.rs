@@ -53,7 +53,7 @@ mod text;
 pub use aggregates::{Accumulator, AggregateCallInfo, AggregateFunction};
 pub use call::{
     Call, EvalContext, ScalarBody, ScalarFunction, SequenceAccess, SessionAccess, SessionInfo, SetBody,
-    SetFunction, SetRows, Volatility,
+    SetFunction, SetRows, Volatility, side_by_side,
 };
 pub(crate) use cast::relabel;
 pub use catalog_access::{

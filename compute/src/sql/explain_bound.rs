@@ -246,14 +246,16 @@ impl Printer {
             }
             Rel::Table(scan) => self.scan(scan),
             Rel::Function(scan) => {
-                let args = self.exprs(&scan.args);
+                let calls: Vec<String> = scan
+                    .calls
+                    .iter()
+                    .map(|call| {
+                        format!("{}({}) [{}]", proc_name(call.func), self.exprs(&call.args), cols(&call.cols))
+                    })
+                    .collect();
                 let ordinality =
                     scan.ordinality.as_ref().map_or(String::new(), |def| format!(" ordinality {}", col(def)));
-                self.line(format!(
-                    "function {}({args}) [{}]{ordinality}",
-                    proc_name(scan.func),
-                    cols(&scan.cols)
-                ));
+                self.line(format!("function {}{ordinality}", calls.join(", ")));
             }
             Rel::Filter { input, predicate } => {
                 let text = self.expr(predicate);

@@ -31,7 +31,6 @@ set intervalstyle = 'iso_8601';
 select interval '1 year 2 days 3:04';
 reset intervalstyle;
 select generate_series(date '2024-01-01', date '2024-01-03', interval '1 day');
--- differs: not built: more than one set-returning function in a select list
 select generate_series(1,3), generate_series(1,2);
 select * from generate_series(3,1,-1) g(x);
 select * from generate_series(1,3) with ordinality;

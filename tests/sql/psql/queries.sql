@@ -86,7 +86,6 @@ select row_number() over w from emp window w as (order by id desc) order by 1 li
 select ntile(2) over (order by id), first_value(name) over (order by id), last_value(name) over (order by id), nth_value(name,2) over (order by id), percent_rank() over (order by id), cume_dist() over (order by id), dense_rank() over (order by sal) from emp order by id;
 -- differs: not built: WITHIN GROUP
 select percentile_cont(0.5) within group (order by sal), mode() within group (order by dept) from emp;
--- differs: not built: unnest of several arrays
 select * from unnest(array[1,2], array['a','b','c']) u(a, b);
 select * from (select 1) ;
 select id, generate_series(1, id) from emp where id < 3 order by 1, 2;
@@ -117,3 +116,7 @@ show statement_timeout;
 set statement_timeout = 'abc';
 reset all;
 drop table emp, dept, big;
+-- set-returning functions side by side
+select generate_series(1, 3) a, generate_series(1, 2) b, 'c' c;
+select * from unnest(array[1, 2, 3], array['a', 'b']) with ordinality as u(x, y, o);
+select generate_series(1, generate_series(1, 3));

@@ -41,7 +41,7 @@ impl Lowering {
         match rel {
             Rel::OneRow | Rel::Table(_) | Rel::CteRef { .. } => {}
             Rel::Values { rows, .. } => rows.iter_mut().flatten().for_each(|expr| self.fold_expr(expr)),
-            Rel::Function(scan) => scan.args.iter_mut().for_each(|expr| self.fold_expr(expr)),
+            Rel::Function(scan) => scan.args_mut().for_each(|expr| self.fold_expr(expr)),
             Rel::Filter { input, predicate } => {
                 self.fold_rel(input);
                 self.fold_expr(predicate);

@@ -3,7 +3,7 @@
 use super::native::conjuncts;
 use super::walk::{columns_of_expr, free_columns_of_rel};
 use super::{Lowering, appended, builder, ok};
-use crate::operator::{ApplyJoin, Called, FunctionRows, operator_plan};
+use crate::operator::{ApplyJoin, Called, FunctionRows, FunctionRowsCall, operator_plan};
 use ahash::AHashSet;
 use datafusion::common::JoinType;
 use datafusion::logical_expr::{LogicalPlan, lit};
@@ -14,7 +14,7 @@ use shardforge_compute::sql::bound::{
     ColDef, ColId, Expr, ExprKind, FunctionScan, Join, JoinKind, OutputColumn, Query, Rel,
 };
 use shardforge_compute::{SqlError, SqlResult};
-use shardforge_types::{Datum, PgType};
+use shardforge_types::Datum;
 use std::sync::Arc;
 
 fn ids(columns: &[ColDef]) -> AHashSet<ColId> {
@@ -148,29 +148,31 @@ impl Lowering {
         scan: &FunctionScan,
         left: bool,
     ) -> SqlResult<LogicalPlan> {
-        let called = match (set(scan.func), scalar(scan.func)) {
-            (Some(function), _) => Called::Set(function),
-            (None, Some(function)) => Called::Scalar(function),
-            (None, None) => {
-                let name = builtin::proc(scan.func).map_or("?", |entry| entry.name);
-                return Err(SqlError::not_supported(format!("function {name}() in FROM")));
-            }
-        };
+        let mut calls = Vec::new();
         let mut args = Vec::new();
-        for arg in &scan.args {
-            let (arg, below) = self.hoist(arg, plan)?;
-            plan = below;
-            args.push(self.expr(&arg)?);
+        for call in &scan.calls {
+            let called = match (set(call.func), scalar(call.func)) {
+                (Some(function), _) => Called::Set(function),
+                (None, Some(function)) => Called::Scalar(function),
+                (None, None) => {
+                    let name = builtin::proc(call.func).map_or("?", |entry| entry.name);
+                    return Err(SqlError::not_supported(format!("function {name}() in FROM")));
+                }
+            };
+            calls.push(FunctionRowsCall {
+                called,
+                arg_types: call.args.iter().map(|arg| arg.ty).collect(),
+                types: call.cols.iter().map(|column| column.ty).collect(),
+            });
+            for arg in &call.args {
+                let (arg, below) = self.hoist(arg, plan)?;
+                plan = below;
+                args.push(self.expr(&arg)?);
+            }
         }
-        let operator = FunctionRows {
-            called,
-            arg_types: scan.args.iter().map(|arg| arg.ty).collect::<Vec<PgType>>(),
-            types: scan.cols.iter().map(|column| column.ty).collect(),
-            ordinality: scan.ordinality.is_some(),
-            left,
-            env: self.env.clone(),
-        };
-        let columns: Vec<ColDef> = scan.cols.iter().chain(&scan.ordinality).cloned().collect();
+        let operator =
+            FunctionRows { calls, ordinality: scan.ordinality.is_some(), left, env: self.env.clone() };
+        let columns: Vec<ColDef> = scan.columns().cloned().collect();
         let schema = appended(&plan, &columns)?;
         Ok(operator_plan(Arc::new(operator), args, vec![plan], schema))
     }

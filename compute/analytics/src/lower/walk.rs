@@ -35,7 +35,7 @@ pub(super) fn walk_rel(rel: &Rel, visitor: &mut dyn Visitor) {
     match rel {
         Rel::OneRow | Rel::Table(_) | Rel::CteRef { .. } => {}
         Rel::Values { rows, .. } => rows.iter().flatten().for_each(|expr| walk_expr(expr, visitor)),
-        Rel::Function(scan) => scan.args.iter().for_each(|expr| walk_expr(expr, visitor)),
+        Rel::Function(scan) => scan.args().for_each(|expr| walk_expr(expr, visitor)),
         Rel::Filter { input, predicate } => {
             walk_rel(input, visitor);
             walk_expr(predicate, visitor);
@@ -99,7 +99,7 @@ fn made(rel: &Rel, visit: &mut dyn FnMut(&ColDef)) {
     match rel {
         Rel::Values { cols, .. } | Rel::CteRef { cols, .. } => cols.iter().for_each(visit),
         Rel::Table(scan) => scan.cols.iter().for_each(|(column, _)| visit(column)),
-        Rel::Function(scan) => scan.cols.iter().chain(&scan.ordinality).for_each(visit),
+        Rel::Function(scan) => scan.columns().for_each(visit),
         Rel::Project { exprs, .. } => exprs.iter().for_each(|(column, _)| visit(column)),
         Rel::Aggregate(aggregate) => {
             aggregate.groups.iter().for_each(|(column, _)| visit(column));
@@ -182,7 +182,7 @@ impl Visitor for Facts {
     fn rel(&mut self, rel: &Rel) {
         match rel {
             Rel::CteRef { cte, .. } if Some(*cte) == self.cte => self.references += 1,
-            Rel::Function(scan) => self.volatile |= is_volatile(scan.func),
+            Rel::Function(scan) => self.volatile |= scan.calls.iter().any(|call| is_volatile(call.func)),
             _ => {}
         }
     }

@@ -14,7 +14,7 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 use shardforge_compute::SqlResult;
-use shardforge_compute::functions::{Call, ScalarFunction, SetFunction, SetRows};
+use shardforge_compute::functions::{Call, ScalarFunction, SetFunction, SetRows, side_by_side};
 use shardforge_types::{Datum, PgType};
 use std::sync::Arc;
 
@@ -27,13 +27,19 @@ pub(crate) enum Called {
     Scalar(&'static ScalarFunction),
 }
 
-/// The call; the operator's expressions are its arguments.
+/// One call.
 #[derive(Debug)]
-pub(crate) struct FunctionRows {
+pub(crate) struct FunctionRowsCall {
     pub(crate) called: Called,
     pub(crate) arg_types: Vec<PgType>,
     /// The types of the function's columns.
     pub(crate) types: Vec<PgType>,
+}
+
+/// Calls side by side; the operator's expressions are their arguments, one call's after the other's.
+#[derive(Debug)]
+pub(crate) struct FunctionRows {
+    pub(crate) calls: Vec<FunctionRowsCall>,
     /// Whether a column that counts follows.
     pub(crate) ordinality: bool,
     /// Whether an input row for which there are no rows stays.
@@ -50,10 +56,11 @@ impl Operator for FunctionRows {
     }
 
     fn describe(&self) -> String {
-        match self.called {
-            Called::Set(function) => function.name.to_owned(),
-            Called::Scalar(function) => function.name.to_owned(),
-        }
+        let name = |call: &FunctionRowsCall| match call.called {
+            Called::Set(function) => function.name,
+            Called::Scalar(function) => function.name,
+        };
+        self.calls.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 
     fn needs(&self) -> Needs {
@@ -105,7 +112,7 @@ impl State {
                     let Some(batch) = self.input.next().await.transpose()? else { return Ok(None) };
                     let args = evaluate_all(&self.exprs, &batch)?
                         .iter()
-                        .zip(&self.function.arg_types)
+                        .zip(self.function.calls.iter().flat_map(|call| &call.arg_types))
                         .map(|(array, ty)| column_to_datums(*ty, array))
                         .collect::<SqlResult<Vec<_>>>()
                         .map_err(to_datafusion)?;
@@ -131,7 +138,7 @@ impl State {
             .map(|column| Ok(take(column, &taken, None)?))
             .collect::<Result<Vec<_>>>()?;
         let ordinality = self.function.ordinality.then_some(PgType::INT8);
-        for (at, ty) in self.function.types.iter().copied().chain(ordinality).enumerate() {
+        for (at, ty) in self.function.types().chain(ordinality).enumerate() {
             columns.push(to_array(ty, rows.iter().map(|row| &row[at])).map_err(to_datafusion)?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(taken.len()));
@@ -139,14 +146,10 @@ impl State {
     }
 }
 
-impl FunctionRows {
-    fn width(&self) -> usize {
-        self.types.len() + usize::from(self.ordinality)
-    }
-
-    fn call(&self, args: &[Datum]) -> SqlResult<SetRows> {
+impl FunctionRowsCall {
+    fn rows(&self, args: &[Datum], env: &QueryEnv) -> SqlResult<SetRows> {
         let call = Call {
-            context: &self.env.report.session,
+            context: &env.report.session,
             arg_types: &self.arg_types,
             result: self.types.first().copied().unwrap_or(PgType::new(shardforge_types::oids::VOID)),
         };
@@ -164,10 +167,32 @@ impl FunctionRows {
             }
         }
     }
+}
+
+impl FunctionRows {
+    /// The types of all calls' columns.
+    fn types(&self) -> impl Iterator<Item = PgType> {
+        self.calls.iter().flat_map(|call| call.types.iter().copied())
+    }
+
+    fn width(&self) -> usize {
+        self.types().count() + usize::from(self.ordinality)
+    }
+
+    fn call(&self, mut args: &[Datum]) -> SqlResult<SetRows> {
+        let mut sets = Vec::with_capacity(self.calls.len());
+        for call in &self.calls {
+            let (own, others) = args.split_at(call.arg_types.len());
+            sets.push((call.rows(own, &self.env)?, call.types.len()));
+            args = others;
+        }
+        Ok(side_by_side(sets))
+    }
 
     /// Rows for a batch: which input row each has, and the function's values.
     fn fill(&self, at: &mut At) -> SqlResult<(Vec<u32>, Vec<Vec<Datum>>)> {
         let (mut taken, mut out) = (Vec::new(), Vec::new());
+        let width = self.types().count();
         while at.row < at.batch.num_rows() && out.len() < BATCH_ROWS {
             let (mut rows, mut count) = match at.rows.take() {
                 Some(rows) => rows,
@@ -183,7 +208,7 @@ impl FunctionRows {
                     break;
                 };
                 let mut row = row?;
-                row.resize(self.types.len(), Datum::Null);
+                row.resize(width, Datum::Null);
                 count += 1;
                 if self.ordinality {
                     row.push(Datum::Int8(count));

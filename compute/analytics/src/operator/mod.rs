@@ -24,7 +24,7 @@ mod window;
 pub(crate) use apply::{Apply, ApplyKind};
 pub(crate) use apply_join::ApplyJoin;
 pub(crate) use distinct_on::DistinctOn;
-pub(crate) use function::{Called, FunctionRows};
+pub(crate) use function::{Called, FunctionRows, FunctionRowsCall};
 pub(crate) use group::{Group, GroupCall, GroupKey};
 pub(crate) use memory::Held;
 pub(crate) use node::{OperatorPlanner, operator_plan};

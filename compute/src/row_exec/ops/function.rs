@@ -1,7 +1,7 @@
-//! A function in FROM.
+//! Functions in FROM.
 
 use crate::SqlResult;
-use crate::functions::{Call, ScalarFunction, SetFunction, SetRows};
+use crate::functions::{Call, ScalarFunction, SetFunction, SetRows, side_by_side};
 use crate::row_exec::ExecEnv;
 use crate::row_exec::expr::Evaluator;
 use shardforge_types::{Datum, PgType};
@@ -13,14 +13,22 @@ pub(in crate::row_exec) enum Called {
     Scalar(&'static ScalarFunction),
 }
 
-/// The call.
+/// Calls side by side.
 #[derive(Debug)]
 pub(in crate::row_exec) struct FunctionPlan {
+    pub(in crate::row_exec) calls: Vec<CallPlan>,
+    pub(in crate::row_exec) ordinality: bool,
+}
+
+/// One call.
+#[derive(Debug)]
+pub(in crate::row_exec) struct CallPlan {
     pub(in crate::row_exec) called: Called,
     pub(in crate::row_exec) args: Vec<Evaluator>,
     pub(in crate::row_exec) arg_types: Vec<PgType>,
     pub(in crate::row_exec) result: PgType,
-    pub(in crate::row_exec) ordinality: bool,
+    /// How many columns it makes.
+    pub(in crate::row_exec) width: usize,
 }
 
 /// The rows that are left.
@@ -45,13 +53,19 @@ impl FunctionState {
     ) -> SqlResult<bool> {
         if self.rows.is_none() {
             env.begin_evaluation();
-            let args =
-                plan.args.iter().map(|arg| arg.eval(&env.eval(outer))).collect::<SqlResult<Vec<_>>>()?;
-            let call = Call { context: env.context, arg_types: &plan.arg_types, result: plan.result };
-            self.rows = Some(match plan.called {
-                Called::Set(function) => function.call(&args, &call)?,
-                Called::Scalar(function) => Box::new(std::iter::once(Ok(vec![function.call(&args, &call)?]))),
-            });
+            let start = |plan: &CallPlan| {
+                let args =
+                    plan.args.iter().map(|arg| arg.eval(&env.eval(outer))).collect::<SqlResult<Vec<_>>>()?;
+                let call = Call { context: env.context, arg_types: &plan.arg_types, result: plan.result };
+                let rows: SetRows = match plan.called {
+                    Called::Set(function) => function.call(&args, &call)?,
+                    Called::Scalar(function) => {
+                        Box::new(std::iter::once(Ok(vec![function.call(&args, &call)?])))
+                    }
+                };
+                Ok((rows, plan.width))
+            };
+            self.rows = Some(side_by_side(plan.calls.iter().map(start).collect::<SqlResult<_>>()?));
         }
         let Some(row) = self.rows.as_mut().and_then(Iterator::next) else { return Ok(false) };
         out.clear();

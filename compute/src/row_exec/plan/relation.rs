@@ -7,7 +7,7 @@ use crate::SqlResult;
 use crate::functions;
 use crate::row_exec::access::conjuncts;
 use crate::row_exec::expr::{Evaluator, Scope, compile, has_subquery};
-use crate::row_exec::ops::function::{Called, FunctionPlan};
+use crate::row_exec::ops::function::{CallPlan, Called, FunctionPlan};
 use crate::row_exec::ops::limit::LimitPlan;
 use crate::row_exec::ops::sort::SortColumn;
 use crate::row_exec::query::Node;
@@ -197,23 +197,27 @@ impl Planner<'_> {
     }
 
     fn function(&mut self, scan: &FunctionScan, over: Over<'_>) -> Plan {
-        if !scan.args.iter().all(can_evaluate) {
+        if !scan.args().all(can_evaluate) {
             return Ok(None);
         }
-        let called = match (functions::set(scan.func), functions::scalar(scan.func)) {
-            (Some(function), _) => Called::Set(function),
-            (None, Some(function)) => Called::Scalar(function),
-            (None, None) => return Ok(None),
-        };
-        let columns: Vec<&ColDef> = scan.cols.iter().chain(&scan.ordinality).collect();
-        let plan = FunctionPlan {
-            called,
-            args: scan.args.iter().map(|arg| compile(arg, over.scope)).collect::<SqlResult<_>>()?,
-            arg_types: scan.args.iter().map(|arg| arg.ty).collect(),
-            result: scan.cols.first().map_or(PgType::UNKNOWN, |column| column.ty),
-            ordinality: scan.ordinality.is_some(),
-        };
-        let single = matches!(plan.called, Called::Scalar(_));
+        let mut calls = Vec::with_capacity(scan.calls.len());
+        for call in &scan.calls {
+            let called = match (functions::set(call.func), functions::scalar(call.func)) {
+                (Some(function), _) => Called::Set(function),
+                (None, Some(function)) => Called::Scalar(function),
+                (None, None) => return Ok(None),
+            };
+            calls.push(CallPlan {
+                called,
+                args: call.args.iter().map(|arg| compile(arg, over.scope)).collect::<SqlResult<_>>()?,
+                arg_types: call.args.iter().map(|arg| arg.ty).collect(),
+                result: call.cols.first().map_or(PgType::UNKNOWN, |column| column.ty),
+                width: call.cols.len(),
+            });
+        }
+        let columns: Vec<&ColDef> = scan.columns().collect();
+        let plan = FunctionPlan { calls, ordinality: scan.ordinality.is_some() };
+        let single = plan.calls.iter().all(|call| matches!(call.called, Called::Scalar(_)));
         Ok(Some(Planned {
             scope: over.with(columns.iter().copied()),
             width: over.width + columns.len(),

@@ -8,7 +8,7 @@ use super::scope::Scope;
 use super::types::{array_type, type_name};
 use crate::catalog::builtin::{self, CastContext, ProcEntry};
 use crate::sql::ast::{self, ExprKind as Ast, FuncCall, Loc};
-use crate::sql::bound::{AggregateCall, ColDef, Expr, ExprKind, FunctionScan};
+use crate::sql::bound::{AggregateCall, ColDef, ColId, Expr, ExprKind, FunctionCall, FunctionScan};
 use crate::sql::parse;
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Oid, PgType, SqlState, oids};
@@ -284,21 +284,24 @@ impl Binder<'_> {
         if self.level.clause != Clause::Select {
             return Err(self.unsupported("a set-returning function here", loc));
         }
-        if !self.level.sets.is_empty() {
-            return Err(self.unsupported("more than one set-returning function in a select list", loc));
-        }
         if has_columns(bound.proc) || bound.result == oids::RECORD {
             return Err(self.unsupported("a function that returns rows in a select list", loc));
         }
         let ty = PgType::new(bound.result);
         let col = ColDef { id: self.new_col(), ty, name: bound.proc.name.to_owned() };
         let expr = Expr { kind: ExprKind::Col(col.id), ty, position };
-        self.level.sets.push(FunctionScan {
-            func: bound.proc.oid,
-            args: bound.args,
-            cols: vec![col],
-            ordinality: None,
-        });
+        // Side by side with the others, but after those whose rows its arguments use.
+        let uses = |scan: &FunctionScan| {
+            let made: Vec<ColId> = scan.columns().map(|col| col.id).collect();
+            let is_made = &mut |expr: &Expr| matches!(expr.kind, ExprKind::Col(id) if made.contains(&id));
+            bound.args.iter().any(|arg| arg.any(is_made))
+        };
+        let depth = self.level.sets.iter().rposition(uses).map_or(0, |at| at + 1);
+        let call = FunctionCall { func: bound.proc.oid, args: bound.args, cols: vec![col] };
+        match self.level.sets.get_mut(depth) {
+            Some(scan) => scan.calls.push(call),
+            None => self.level.sets.push(FunctionScan { calls: vec![call], ordinality: None }),
+        }
         Ok(expr)
     }
 

@@ -10,7 +10,7 @@ use crate::catalog::builtin::domain_base;
 use crate::sql::ast::{
     Alias, FuncCall, Ident, JoinCondition, JoinRef, Loc, ObjectName, OpName, TableRef, TypeName,
 };
-use crate::sql::bound::{ColDef, Expr, ExprKind, FunctionScan, Join, JoinKind, Rel, TableScan};
+use crate::sql::bound::{ColDef, Expr, ExprKind, FunctionCall, FunctionScan, Join, JoinKind, Rel, TableScan};
 use crate::sql::stack::Chain;
 use crate::{SqlError, SqlResult};
 use shardforge_types::{PgType, SqlState, oids};
@@ -203,6 +203,9 @@ impl Binder<'_> {
         scope: &Scope<'_>,
     ) -> SqlResult<(Rel, Vec<Item>)> {
         let loc = call.name.loc;
+        if call.name.name() == "unnest" && call.args.len() > 1 {
+            return self.unnest_several(call, ordinality, alias, scope);
+        }
         let bound = self.in_clause(Clause::From, |binder| binder.call_in_from(call, scope))?;
         let bound = match bound {
             Ok(bound) => bound,
@@ -256,7 +259,38 @@ impl Binder<'_> {
         let default = Alias { name: Ident { name: function_name.to_owned(), loc }, columns: Vec::new() };
         let item =
             self.item(alias.unwrap_or(&default), cols.iter().chain(&ordinality).map(scope_col).collect())?;
-        let scan = FunctionScan { func: bound.proc.oid, args: bound.args, cols, ordinality };
+        let call = FunctionCall { func: bound.proc.oid, args: bound.args, cols };
+        let scan = FunctionScan { calls: vec![call], ordinality };
+        Ok((Rel::Function(scan), vec![item]))
+    }
+
+    /// `unnest` of several arrays: their elements side by side.
+    fn unnest_several(
+        &mut self,
+        call: &FuncCall,
+        ordinality: bool,
+        alias: Option<&Alias>,
+        scope: &Scope<'_>,
+    ) -> SqlResult<(Rel, Vec<Item>)> {
+        let mut calls = Vec::new();
+        for arg in &call.args {
+            let one = FuncCall { args: vec![arg.clone()], ..call.clone() };
+            let bound = self.in_clause(Clause::From, |binder| binder.call_in_from(&one, scope))?;
+            let Ok(bound) = bound else {
+                return Err(self.unsupported("unnest() of several arguments of these types", call.name.loc));
+            };
+            let ty = PgType::new(bound.result);
+            let col = ColDef { id: self.new_col(), ty, name: "unnest".to_owned() };
+            calls.push(FunctionCall { func: bound.proc.oid, args: bound.args, cols: vec![col] });
+        }
+        let ordinality = ordinality.then(|| ColDef {
+            id: self.new_col(),
+            ty: PgType::INT8,
+            name: "ordinality".to_owned(),
+        });
+        let scan = FunctionScan { calls, ordinality };
+        let default = Alias { name: Ident { name: "unnest".to_owned(), loc: 0 }, columns: Vec::new() };
+        let item = self.item(alias.unwrap_or(&default), scan.columns().map(scope_col).collect())?;
         Ok((Rel::Function(scan), vec![item]))
     }
 

@@ -31,7 +31,7 @@ struct SortItem {
 /// stays together. It is so when the order depends on no such item.
 fn comes_after_order(targets: &[TargetItem], sort: &[SortItem], sets: &[FunctionScan]) -> bool {
     let is_late = |target: &TargetItem| {
-        let of_set = |id: ColId| sets.iter().flat_map(|scan| &scan.cols).any(|col| col.id == id);
+        let of_set = |id: ColId| sets.iter().flat_map(FunctionScan::columns).any(|col| col.id == id);
         is_call_volatile(&target.expr)
             || target.expr.any(&mut |expr| matches!(expr.kind, ExprKind::Col(id) if of_set(id)))
     };
@@ -332,7 +332,7 @@ impl Binder<'_> {
         }
         self.group_windows(&mut grouping)?;
         let mut sets = std::mem::take(&mut self.level.sets);
-        for arg in sets.iter_mut().flat_map(|scan| &mut scan.args) {
+        for arg in sets.iter_mut().flat_map(FunctionScan::args_mut) {
             grouping.rewrite(self, arg)?;
         }
         self.level.sets = sets;

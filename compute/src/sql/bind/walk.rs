@@ -31,7 +31,7 @@ pub(super) fn rel_exprs(rel: &mut Rel, f: &mut dyn FnMut(&mut Expr)) {
     match rel {
         Rel::OneRow | Rel::Table(_) | Rel::CteRef { .. } => {}
         Rel::Values { rows, .. } => rows.iter_mut().flatten().for_each(f),
-        Rel::Function(scan) => scan.args.iter_mut().for_each(f),
+        Rel::Function(scan) => scan.args_mut().for_each(f),
         Rel::Filter { input, predicate } => {
             rel_exprs(input, f);
             f(predicate);

@@ -17,8 +17,9 @@ mod statement;
 
 pub use expr::{BoolTest, CaseArm, Expr, ExprKind, SubqueryKind};
 pub use rel::{
-    Aggregate, AggregateCall, ColDef, Cte, CteId, FunctionScan, Join, JoinKind, LockClause, LockStrength,
-    LockWait, OutputColumn, Query, Rel, SetOp, SetOpKind, SortKey, TableScan, Window, WindowCall,
+    Aggregate, AggregateCall, ColDef, Cte, CteId, FunctionCall, FunctionScan, Join, JoinKind, LockClause,
+    LockStrength, LockWait, OutputColumn, Query, Rel, SetOp, SetOpKind, SortKey, TableScan, Window,
+    WindowCall,
 };
 pub use statement::*;
 

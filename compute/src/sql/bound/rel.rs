@@ -138,17 +138,42 @@ pub struct TableScan {
     pub as_of: Option<Lsn>,
 }
 
-/// A function in FROM; a scalar one gives one row.
+/// Functions in FROM, or in a select list, side by side: each row has the next of each. Those that have ended give
+/// nulls until all have; a scalar one gives one row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FunctionScan {
+    /// At least one.
+    pub calls: Vec<FunctionCall>,
+    /// WITH ORDINALITY: int8 from 1.
+    pub ordinality: Option<ColDef>,
+}
+
+/// One function of a [`FunctionScan`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionCall {
     /// `pg_proc.oid`.
     pub func: Oid,
     /// Of the declared types; may use columns to the left (LATERAL).
     pub args: Vec<Expr>,
     /// What it makes.
     pub cols: Vec<ColDef>,
-    /// WITH ORDINALITY: int8 from 1.
-    pub ordinality: Option<ColDef>,
+}
+
+impl FunctionScan {
+    /// The arguments of all calls.
+    pub fn args(&self) -> impl Iterator<Item = &Expr> {
+        self.calls.iter().flat_map(|call| &call.args)
+    }
+
+    /// The same, to be changed.
+    pub fn args_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        self.calls.iter_mut().flat_map(|call| &mut call.args)
+    }
+
+    /// What the calls make, and the ordinality.
+    pub fn columns(&self) -> impl Iterator<Item = &ColDef> {
+        self.calls.iter().flat_map(|call| &call.cols).chain(&self.ordinality)
+    }
 }
 
 /// Which rows without a partner stay.
@@ -329,7 +354,7 @@ impl Rel {
         match self {
             Rel::OneRow | Rel::Table(_) | Rel::CteRef { .. } => {}
             Rel::Values { rows, .. } => rows.iter().flatten().for_each(visit),
-            Rel::Function(scan) => scan.args.iter().for_each(visit),
+            Rel::Function(scan) => scan.args().for_each(visit),
             Rel::Filter { input, predicate } => {
                 input.for_each_expr(visit);
                 visit(predicate);
@@ -416,7 +441,7 @@ impl Rel {
             Rel::OneRow => Vec::new(),
             Rel::Values { cols, .. } | Rel::CteRef { cols, .. } => cols.clone(),
             Rel::Table(scan) => scan.cols.iter().map(|(col, _)| col.clone()).collect(),
-            Rel::Function(scan) => scan.cols.iter().chain(&scan.ordinality).cloned().collect(),
+            Rel::Function(scan) => scan.columns().cloned().collect(),
             Rel::Filter { input, .. }
             | Rel::Distinct(input)
             | Rel::DistinctOn { input, .. }

@@ -120,3 +120,52 @@ select count(*) from (select a from t union select a from t) s
 
 select a from t except select a from t order by 1
 ----
+
+select generate_series(1, 3) a, generate_series(1, 2) b, 'c' c
+----
+1|1|c
+2|2|c
+3|NULL|c
+
+select a, unnest(array[1, 2]), unnest(array['x']) from t where a < 3 order by a
+----
+1|1|x
+1|2|NULL
+2|1|x
+2|2|NULL
+
+select * from unnest(array[1, 2, 3], array['a', 'b'], '{}'::int[]) with ordinality as u(x, y, z, o) order by o
+----
+1|a|NULL|1
+2|b|NULL|2
+3|NULL|NULL|3
+
+select t.a, u.* from t, unnest(array[t.a, 7], array[t.b]) u(x, y) where t.a in (1, 2) order by 1, 2
+----
+1|1|10
+1|7|NULL
+2|2|20
+2|7|NULL
+
+select generate_series(1, generate_series(1, 3)) order by 1
+----
+1
+1
+1
+2
+2
+3
+
+select unnest(array[1, 2]), generate_series(1, 0)
+----
+1|NULL
+2|NULL
+
+select a % 2, generate_series(1, 2), unnest(array[count(*), min(a), max(a)]) from t group by 1 order by 1, 2, 3
+----
+0|1|3
+0|2|2
+0|NULL|6
+1|1|4
+1|2|1
+1|NULL|7
