@@ -32,3 +32,9 @@ select conrelid::regclass, confrelid::regclass from pg_constraint where conname 
 select * from pg_sequences;
 select * from pg_views where schemaname = 'public';
 drop table account;
+-- a driver sends a small number as smallint
+prepare by_small_number(int2) as select relname from pg_class where oid = $1;
+execute by_small_number(1259);
+prepare by_small_numbers(int2, int2) as select typname from pg_type where oid in ($1, $2) order by 1;
+execute by_small_numbers(23, 25);
+select 23::int2::oid, 1259::int2::regclass, 23::int8::regtype, x from (values (25::oid)) v(x) where x = 25::int2;

@@ -147,7 +147,14 @@ impl Binder<'_> {
                     let arg = args.remove(0);
                     args.insert(0, relabel(arg, PgType::new(declared)));
                 }
-                made(ExprKind::Call { func, args }, ty)
+                let call = ExprKind::Call { func, args };
+                match builtin::proc(func).map(|proc| proc.result) {
+                    // From smallint to oid leads int4(int2): an integer's form is not an object number's.
+                    Some(made_of) if made_of == oids::INT4 && target.oid.is_oid_like() => {
+                        relabel(made(call, PgType::new(made_of)), ty)
+                    }
+                    _ => made(call, ty),
+                }
             }
             Pathway::Array => {
                 let to = element_type(target.oid).unwrap_or(oids::UNKNOWN);
