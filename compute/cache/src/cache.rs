@@ -24,6 +24,8 @@ use tokio::sync::Notify;
 
 /// Mutations added under one hold of the lock of recent writes: readers wait no longer than that.
 const ADD_BATCH: usize = 128;
+/// Where no more pages than these are cached, new rows may leave them.
+pub(crate) const FEW_PAGES: usize = 2;
 
 /// A compute's memory of one branch.
 pub struct BranchCache {
@@ -304,7 +306,8 @@ impl BranchCache {
         if matches!(header.kind, RecordKind::Commit | RecordKind::Fragment) {
             let list = MutationList::from_bytes(record.body.clone());
             let large = header.kind == RecordKind::Fragment || header.fragment > 0;
-            if large && feed.coming_bytes + record.body.len() > self.config.large_commit_bytes {
+            let beyond = feed.coming_bytes + record.body.len() > self.config.large_commit_bytes;
+            if large && (beyond || self.are_new_rows(&list)?) {
                 feed.pass_over(&list, &self.watched)?;
             } else {
                 feed.coming_bytes += record.body.len();
@@ -321,6 +324,23 @@ impl BranchCache {
             }
         }
         Ok(())
+    }
+
+    /// Whether a list is a long run of new rows in a place of which hardly anything is cached: a table that is
+    /// being filled. Its rows in recent writes would be folded into pages soon, and be of little use until then;
+    /// pageservers make those pages at less cost. Where much is cached it must not go for a few rows between.
+    fn are_new_rows(&self, list: &MutationList) -> Result<bool> {
+        if list.as_bytes().len() < self.config.new_rows_bytes {
+            return Ok(false);
+        }
+        let mut ends: Option<(&[u8], &[u8])> = None;
+        for mutation in list.iter() {
+            let Mutation::Insert { key, .. } = mutation? else { return Ok(false) };
+            ends = Some((ends.map_or(key, |(first, _)| first), key));
+        }
+        let Some((first, last)) = ends else { return Ok(false) };
+        let pages = self.pages.read();
+        Ok(pages.iter().all(|shard| shard.count_within(first, last, FEW_PAGES + 1) <= FEW_PAGES))
     }
 
     fn add_all(&self, list: &MutationList, at: &mut Place) -> Result<()> {

@@ -13,6 +13,9 @@ pub struct CacheConfig {
     /// How much of one large commit recent writes take, in bytes of its records. Of what it wrote beyond,
     /// only the floor is raised (R4).
     pub large_commit_bytes: usize,
+    /// Of a part of a large commit that holds so many bytes of new rows, where next to nothing is cached, only
+    /// the floor is raised as well.
+    pub new_rows_bytes: usize,
     /// Target size of a page made by folding, in bytes.
     pub page_bytes: usize,
     /// Pages that one reader may hold outside the cache, in bytes.
@@ -35,6 +38,7 @@ impl CacheConfig {
             recent_bytes,
             recent_bytes_hard: recent_bytes.saturating_mul(4),
             large_commit_bytes: recent_bytes / 4,
+            new_rows_bytes: 256 << 10,
             page_bytes,
             held_bytes: (page_cache_bytes / 16).clamp(256 << 10, 4 << 20),
             scan_bytes: (page_cache_bytes as u64 / 32).clamp(32 << 10, 1 << 20),

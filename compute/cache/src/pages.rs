@@ -105,6 +105,19 @@ impl ShardPages {
             || self.first_from(lo).is_some_and(|page| hi.is_none_or(|hi| page.page.lo() < hi))
     }
 
+    /// How many pages meet the keys from `first` to `last`; not counted beyond `most`.
+    pub(crate) fn count_within(&self, first: &[u8], last: &[u8], most: usize) -> usize {
+        let mut count = 0;
+        let mut next = self.covering(first).or_else(|| self.first_from(first));
+        while let Some(page) = next.filter(|page| page.page.lo() <= last)
+            && count < most
+        {
+            count += 1;
+            next = page.page.hi().and_then(|hi| self.first_from(hi));
+        }
+        count
+    }
+
     /// Puts new pages in the place of an old one, unless it has left meanwhile.
     pub(crate) fn replace(&mut self, old: &Arc<CachedPage>, new: Vec<Arc<CachedPage>>) -> bool {
         if !self.map.get(old.page.lo()).is_some_and(|found| Arc::ptr_eq(found, old)) {

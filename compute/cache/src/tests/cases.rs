@@ -1,5 +1,6 @@
 //! The corners of the rules, one by one; each with many seeds, for the LSNs of pages are random.
 
+use crate::cache::FEW_PAGES;
 use crate::testing::{MemoryWal, ModelPages, test_cache, test_services};
 use crate::{BranchCache, CacheConfig, Lookup, Range, RangeStep, ReadView, RowBatch};
 use shardforge_common::mutation::{Mutation, MutationListBuilder};
@@ -201,6 +202,44 @@ async fn memory_at_its_limit_folds_above_pins_and_readers_go_around() {
     assert_eq!(world.cache.recent_bytes(), 0);
     assert_eq!(get(&mut old, 1).await, Some(0));
     assert_eq!(get(&mut old, 2).await, None);
+}
+
+#[tokio::test]
+async fn new_rows_of_a_large_commit_are_left_to_pages_where_little_is_cached() {
+    let (branch, wal, pages) = test_services(7);
+    let mut config = CacheConfig::sized(1 << 20, 1 << 20, 512);
+    config.new_rows_bytes = 1;
+    let cache = test_cache(branch, config, pages.clone());
+    let request = FeedRequest { branch, from: Lsn(1), slots: SlotRange::ALL, credit_bytes: 1 << 20 };
+    let feed = wal.subscribe(request, cache.clone()).unwrap();
+    let world = World { wal, pages, cache, _feed: feed };
+    world.pages.set_rows_per_page(1);
+    let old: Vec<(u8, u8)> = (1..30).step_by(2).map(|n| (n, 1)).collect();
+    put(&world, &old);
+    // No page of the time before the rows, which would be one page.
+    world.cache.fold(Lsn(1));
+    for n in 1..30 {
+        get(&mut world.cache.view(Lsn(1)), n).await;
+    }
+    assert!(world.cache.cached_pages().0 > 2 * FEW_PAGES);
+    let inserts = |rows: &[u8]| {
+        let mut list = MutationListBuilder::new();
+        rows.iter().for_each(|n| list.push(Mutation::Insert { key: &key_of(*n), value: &[2] }));
+        list.finish()
+    };
+    // Between cached rows; above all that is cached but a page; not only new ones.
+    let mut update = MutationListBuilder::new();
+    update.push(Mutation::Insert { key: &key_of(50), value: &[2] });
+    update.push(Mutation::Put { key: &key_of(51), value: &[2] });
+    world.wal.write_large(random::txn_id(), vec![inserts(&[2, 28]), inserts(&[40, 41, 42]), update.finish()]);
+    let floors = [2, 28, 29, 40, 42, 43, 50, 51].map(|n| world.cache.floor_of(&key_of(n)).0);
+    assert_eq!(floors, [1, 1, 1, 2, 2, 1, 1, 1]);
+    check_all(&world, Lsn(1), &old).await;
+    let mut new = [&old[..], &[2, 28, 40, 41, 42, 50, 51].map(|n| (n, 2))].concat();
+    new.sort_unstable();
+    check_all(&world, Lsn(2), &new).await;
+    put(&world, &[(41, 3)]);
+    assert_eq!(get(&mut world.cache.view(Lsn(3)), 41).await, Some(3));
 }
 
 #[tokio::test]

@@ -275,6 +275,7 @@ proptest! {
         let mut config = CacheConfig::sized(1 << 20, 1 << 16, 512);
         // Of a large commit the first record or two fit.
         config.large_commit_bytes = 120;
+        config.new_rows_bytes = 60;
         run(ops, seed, config);
     }
 
