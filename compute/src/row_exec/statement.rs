@@ -2,7 +2,7 @@
 
 use super::expr::{Scope, compile, has_subquery};
 use super::ops::lock::RowLock;
-use super::ops::scan::ScanPlan;
+use super::ops::scan::{ScanPlan, Split};
 use super::plan::{Executor, ScanChoice, TableRows, choose_scan, filter_of, plan_query, plan_source};
 use super::query::Node;
 use super::storage::TableCodec;
@@ -207,12 +207,22 @@ fn scan_target(
     let ScanChoice { access, rest } = choose_scan(codec, predicate, &position, rows(codec.table()))?;
     let mut scope = Scope::new();
     scope.add_table(cols, 0);
-    rest.iter().for_each(|expr| add_positions(expr, cols, &mut columns));
+    let mut judged = AHashSet::new();
+    rest.iter().for_each(|expr| add_positions(expr, cols, &mut judged));
+    columns.extend(&judged);
     let filter = filter_of(&rest, &scope)?;
     let mut columns: Vec<usize> = columns.into_iter().collect();
     columns.sort_unstable();
     let lock = Some(RowLock { mode, wait: LockWait::Forever, explicit: false });
+    let split = match &filter {
+        Some(_) => {
+            let places = columns.iter().map(|column| (*column, *column));
+            Split::new(places, codec.table().columns.len(), |column| judged.contains(&column))
+        }
+        None => Split::default(),
+    };
     Ok(ScanPlan {
+        split,
         codec: codec.clone(),
         access,
         columns,

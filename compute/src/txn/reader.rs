@@ -147,7 +147,7 @@ impl Shared {
 
 impl Shared {
     /// [`Shared::range`] forward; a page whose rows come as they are is given in `run`.
-    fn scan(
+    pub(crate) fn scan(
         &self,
         view: &mut ReadView,
         read: &mut RangeRead,

@@ -10,7 +10,7 @@ use super::commit::{CommitPlan, commit};
 use super::locks::{LockGrant, LockMode, LockOwner, LockWait};
 use super::need::{Interrupt, Need};
 use super::reader::{RangeNext, RangeRead, Shared, TxnReader, Visibility};
-use super::{Branch, RowBatch, RowBytes, TxnError, TxnErrorKind};
+use super::{Branch, PageRun, RowBatch, RowBytes, TxnError, TxnErrorKind};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use shardforge_cache::{Lookup, Pin, ReadView};
@@ -237,6 +237,17 @@ impl Txn {
     pub fn range(&mut self, read: &mut RangeRead, out: &mut RowBatch) -> Result<RangeNext, Interrupt> {
         let visibility = read.visibility;
         self.shared.range(&mut self.view, read, |buffer| buffer.visible(visibility), out)
+    }
+
+    /// The next rows of a range, read forward: either those of one page, in `run`, or others, in `out`.
+    pub fn scan(
+        &mut self,
+        read: &mut RangeRead,
+        out: &mut RowBatch,
+        run: &mut Option<PageRun>,
+    ) -> Result<RangeNext, Interrupt> {
+        let before = self.shared.buffer.read().visible(read.visibility);
+        self.shared.scan(&mut self.view, read, before, out, run)
     }
 
     /// A reader that sees what the running statement sees, now and when the transaction has moved on.

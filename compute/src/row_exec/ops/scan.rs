@@ -7,7 +7,7 @@ use crate::row_exec::access::{Access, KeyRange};
 use crate::row_exec::expr::Evaluator;
 use crate::row_exec::stop::{Step, Stop};
 use crate::row_exec::storage::{TableCodec, fetch_external};
-use crate::txn::{RangeNext, RangeRead, RowBatch, Visibility};
+use crate::txn::{PageRun, RangeNext, RangeRead, RowBatch, Visibility};
 use crate::{SqlError, SqlResult};
 use bytes::Bytes;
 use shardforge_types::Datum;
@@ -24,6 +24,8 @@ pub(in crate::row_exec) struct ScanPlan {
     pub(in crate::row_exec) in_place: bool,
     /// What the keys do not say of the predicate.
     pub(in crate::row_exec) filter: Option<Evaluator>,
+    /// Which columns are decoded before the filter, and which only for rows that pass it.
+    pub(in crate::row_exec) split: Split,
     pub(in crate::row_exec) lock: Option<RowLock>,
     pub(in crate::row_exec) reverse: bool,
     /// The rows wanted are so few that a page of them is too many; 0 when that is not known.
@@ -40,6 +42,28 @@ pub(in crate::row_exec) struct ScanPlan {
 
 /// After so many steps over ranges, each about a page of rows, others have their turn.
 const YIELD_STEPS: u32 = 16;
+
+/// Columns with their places in the row, for a scan that judges rows by some of them. The default decodes
+/// all at once.
+#[derive(Debug, Default)]
+pub(in crate::row_exec) struct Split {
+    first: Vec<(usize, usize)>,
+    later: Vec<(usize, usize)>,
+    width: usize,
+    divided: bool,
+}
+
+impl Split {
+    /// Divides columns by whether the filter uses them; `width` is the row's.
+    pub(in crate::row_exec) fn new(
+        places: impl Iterator<Item = (usize, usize)>,
+        width: usize,
+        judged: impl Fn(usize) -> bool,
+    ) -> Self {
+        let (first, later) = places.partition(|(_, column)| judged(*column));
+        Self { first, later, width, divided: true }
+    }
+}
 
 #[derive(Debug, Default, PartialEq)]
 enum Phase {
@@ -60,6 +84,8 @@ pub(in crate::row_exec) struct ScanState {
     next_range: usize,
     read: Option<RangeRead>,
     more: bool,
+    /// The rows at hand: of a page where they lie, or else in `batch`.
+    run: Option<PageRun>,
     batch: RowBatch,
     at: usize,
     /// The entry's key of a point of an index, the row's of one of the table.
@@ -75,8 +101,12 @@ pub(in crate::row_exec) struct ScanState {
     pub(in crate::row_exec) key: Vec<u8>,
     /// Its value.
     pub(in crate::row_exec) value: Bytes,
-    /// A row that is decoded and not yet judged by the filter: its evaluation can stop.
+    /// A row that is decoded, as far as the filter needs it, and not yet judged: its evaluation can stop.
     judging: bool,
+    /// A row of which only what the filter needs is decoded.
+    partial: bool,
+    /// A partial row that passed the filter.
+    completing: bool,
     /// A row that is decoded and passed the filter, and waits for its lock.
     locking: bool,
 }
@@ -102,9 +132,12 @@ impl ScanState {
         self.next_range = 0;
         self.read = None;
         self.more = false;
+        self.run = None;
         self.batch.clear();
         self.at = 0;
         self.judging = false;
+        self.partial = false;
+        self.completing = false;
         self.locking = false;
     }
 
@@ -128,10 +161,12 @@ impl ScanState {
                 }
                 continue;
             }
-            if !self.judging && !self.fetch(plan, env, outer, out)? {
+            if !self.judging && !self.completing && !self.fetch(plan, env, outer, out)? {
                 return Ok(false);
             }
-            if let Some(filter) = &plan.filter {
+            if !self.completing
+                && let Some(filter) = &plan.filter
+            {
                 self.judging = true;
                 env.begin_evaluation();
                 let passes = filter.is_true(&env.eval(out))?;
@@ -139,6 +174,12 @@ impl ScanState {
                 if !passes {
                     continue;
                 }
+            }
+            if self.partial {
+                self.completing = true;
+                self.complete(plan, env, out)?;
+                self.completing = false;
+                self.partial = false;
             }
             if plan.lock.is_none() {
                 return Ok(true);
@@ -183,7 +224,12 @@ impl ScanState {
                         return Ok(true);
                     }
                 }
-                Phase::Ranges if self.at < self.batch.len() => {
+                Phase::Ranges if self.run.as_ref().is_some_and(|run| self.at < run.len()) => {
+                    self.of_run(plan, env, outer, out)?;
+                    self.at += 1;
+                    return Ok(true);
+                }
+                Phase::Ranges if self.run.is_none() && self.at < self.batch.len() => {
                     self.take(plan, env)?;
                     self.decode(plan, env, outer, out)?;
                     self.at += 1;
@@ -192,6 +238,48 @@ impl ScanState {
                 Phase::Ranges => self.advance(plan, env)?,
             }
         }
+    }
+
+    /// The run's row at hand into `out`, or what of it the filter needs: a row that does not pass costs
+    /// no more than that.
+    fn of_run(
+        &mut self,
+        plan: &ScanPlan,
+        env: &mut ExecEnv<'_>,
+        outer: &[Datum],
+        out: &mut Vec<Datum>,
+    ) -> Step<()> {
+        let Some(run) = &self.run else { return Ok(()) };
+        let (suffix, value) = run.row(self.at);
+        self.key.clear();
+        self.key.extend_from_slice(run.prefix());
+        self.key.extend_from_slice(suffix);
+        self.partial = outer.is_empty() && plan.split.divided;
+        if !self.partial {
+            self.value = run.share(value);
+            return self.decode(plan, env, outer, out);
+        }
+        out.clear();
+        out.resize(plan.split.width, Datum::Null);
+        decode_to(plan, env, &self.key, (value, None), &plan.split.first, out)?;
+        self.count(plan)
+    }
+
+    /// The rest of a row of a run that passed the filter.
+    fn complete(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>, out: &mut [Datum]) -> Step<()> {
+        let Some(run) = &self.run else { return Ok(()) };
+        // The place is already that of the next one.
+        let (_, value) = run.row(self.at - 1);
+        self.value = run.share(value);
+        decode_to(plan, env, &self.key, (&self.value, Some(&self.value)), &plan.split.later, out)
+    }
+
+    fn count(&mut self, plan: &ScanPlan) -> Step<()> {
+        self.rows += 1;
+        if self.rows > plan.budget && !self.unbounded {
+            return Err(Stop::TooLarge);
+        }
+        Ok(())
     }
 
     /// The row at hand into `out`, after the outer row.
@@ -213,11 +301,7 @@ impl ScanState {
         if plan.with_key {
             out.push(Datum::Bytea(Bytes::copy_from_slice(&self.key)));
         }
-        self.rows += 1;
-        if self.rows > plan.budget && !self.unbounded {
-            return Err(Stop::TooLarge);
-        }
-        Ok(())
+        self.count(plan)
     }
 
     fn start(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>, outer: &[Datum]) -> SqlResult<()> {
@@ -291,10 +375,16 @@ impl ScanState {
             self.more = true;
         }
         if let Some(read) = &mut self.read {
+            self.run = None;
             self.batch.clear();
             self.at = 0;
-            self.more = env.txn.range(read, &mut self.batch)? == RangeNext::More;
-            self.at = 0;
+            let pages = plan.access.index.is_none() && !read.reverse && read.limit == 0;
+            let next = if pages {
+                env.txn.scan(read, &mut self.batch, &mut self.run)?
+            } else {
+                env.txn.range(read, &mut self.batch)?
+            };
+            self.more = next == RangeNext::More;
         }
         Ok(())
     }
@@ -310,6 +400,21 @@ fn row_of_entry(plan: &ScanPlan, env: &mut ExecEnv<'_>, row_key: &[u8]) -> Step<
             Err(SqlError::from(shardforge_common::Error::corrupt(message)).into())
         }
     }
+}
+
+fn decode_to(
+    plan: &ScanPlan,
+    env: &mut ExecEnv<'_>,
+    key: &[u8],
+    (value, owner): (&[u8], Option<&Bytes>),
+    places: &[(usize, usize)],
+    out: &mut [Datum],
+) -> Step<()> {
+    let codec = &plan.codec;
+    let txn = &mut *env.txn;
+    let mut external =
+        |key: &[u8], place, ty| fetch_external(txn, codec, key, place, ty, Visibility::Statement);
+    codec.decode_to(key, value, owner, places, out, &mut external)
 }
 
 fn decode(

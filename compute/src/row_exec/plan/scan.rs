@@ -8,7 +8,7 @@ use crate::row_exec::access::{
     Access, Candidate, Columns, OrderColumn, UNKNOWN_ROWS, candidates, conjuncts, terms,
 };
 use crate::row_exec::expr::{Evaluator, Scope, compile};
-use crate::row_exec::ops::scan::ScanPlan;
+use crate::row_exec::ops::scan::{ScanPlan, Split};
 use crate::row_exec::query::Node;
 use crate::row_exec::storage::TableCodec;
 use crate::sql::bound::{ColId, Expr, ExprKind, TableScan};
@@ -185,8 +185,20 @@ impl Planner<'_> {
         }
         let lock = self.scan_lock.as_ref().filter(|(alias, _)| *alias == scan.alias).map(|(_, lock)| *lock);
         let single = access.point;
+        let filter = filter_of(&rest, &scope)?;
+        let split = match (&filter, with_key || over.width > 0) {
+            (Some(_), false) => {
+                let judged = Needed::of(rest.iter().copied());
+                let judged =
+                    |column| used.iter().any(|(c, position)| *position == column && judged.has(c.id));
+                let places = used.iter().enumerate().map(|(place, (_, position))| (place, *position));
+                Split::new(places, used.len(), judged)
+            }
+            _ => Split::default(),
+        };
         let plan = ScanPlan {
-            filter: filter_of(&rest, &scope)?,
+            filter,
+            split,
             codec,
             access,
             columns: used.iter().map(|(_, position)| *position).collect(),

@@ -141,7 +141,7 @@ impl TableCodec {
         let view = self.view(value)?;
         out.clear();
         for column in columns {
-            out.push(self.decode_column(key, value, &view, *column, external)?);
+            out.push(self.decode_column(key, Some(value), &view, *column, external)?);
         }
         Ok(())
     }
@@ -159,7 +159,25 @@ impl TableCodec {
         out.clear();
         out.resize(self.table.columns.len(), Datum::Null);
         for column in columns {
-            out[*column] = self.decode_column(key, value, &view, *column, external)?;
+            out[*column] = self.decode_column(key, Some(value), &view, *column, external)?;
+        }
+        Ok(())
+    }
+
+    /// Decodes some columns of a row to their places in `out`, which must be there: pairs of place and column.
+    /// What is long shares the memory of `owner`, of which `value` is a part, or is copied.
+    pub fn decode_to(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        owner: Option<&Bytes>,
+        places: &[(usize, usize)],
+        out: &mut [Datum],
+        external: &mut FetchExternal<'_>,
+    ) -> Step<()> {
+        let view = self.view(value)?;
+        for (place, column) in places {
+            out[*place] = self.decode_column(key, owner, &view, *column, external)?;
         }
         Ok(())
     }
@@ -167,7 +185,7 @@ impl TableCodec {
     fn decode_column(
         &self,
         key: &[u8],
-        value: &Bytes,
+        owner: Option<&Bytes>,
         view: &RowView<'_>,
         column: usize,
         external: &mut FetchExternal<'_>,
@@ -175,7 +193,7 @@ impl TableCodec {
         if column == ROW_ID {
             return Ok(self.key_value(key, column)?);
         }
-        Ok(match view.datum_shared(column, value)? {
+        Ok(match view.cell(column)?.datum(owner)? {
             Ok(datum) => datum,
             Err(Cell::Missing) => self.table.columns[column].missing.clone(),
             Err(Cell::InKey) => self.key_value(key, column)?,
