@@ -1,27 +1,20 @@
-//! The entries of new indexes over the rows that a table has.
-//!
-//! 1. Rows stream from the table; of each, only the indexed columns are decoded ([`scan`]).
-//! 2. Entries are sorted, on another thread and through disk when there are many ([`Sorter`]).
-//! 3. In key order they are written into storage that this transaction made: without checks, locks or
-//!    pages. Two equal keys of a unique index are neighbours there.
+//! The entries of new indexes over the rows that a table has ([`super::fill`]).
 //!
 //! The whole table is a check of the commit: who writes a row meanwhile stops the build, or is stopped by
 //! it.
 
 use super::DdlContext;
+use super::fill::{Fill, MakeRows, sort_rows, write_sorted};
 use super::rewrite::whole;
 use crate::catalog::{IndexDef, TableDef, access};
 use crate::functions::text_io;
 use crate::row_exec::storage::{IndexCodec, KeyColumn, TableCodec, fetch_external};
 use crate::row_exec::{Step, Stop};
-use crate::txn::{Checked, RangeNext, RowBatch, Sorter, Txn, Visibility};
+use crate::txn::{Sorter, Txn, Visibility};
 use crate::{SqlError, SqlResult};
 use bytes::Bytes;
 use shardforge_types::{Datum, SqlState};
 use std::sync::Arc;
-
-/// After so many rows other tasks of the thread have a turn, and a cancel request is heard.
-const ROWS_IN_A_TURN: usize = 2048;
 
 /// Makes the entries of `indexes`, which the definition of the table does not have yet, or has elsewhere.
 pub(super) async fn build(
@@ -30,60 +23,47 @@ pub(super) async fn build(
     txn: &mut Txn,
     context: DdlContext<'_>,
 ) -> SqlResult<()> {
-    let codec = TableCodec::new(Arc::new(TableDef { indexes, ..TableDef::clone(table) }));
-    let sorters = scan(&codec, txn).await?;
-    for (index, sorter) in codec.indexes().iter().zip(sorters) {
-        let sorted = match sorter.finish().await? {
-            Ok(sorted) => sorted,
-            Err(twice) => return Err(duplicate(&codec, index, &twice, txn, context).await?),
-        };
-        let mut last = Bytes::new();
-        for (n, row) in sorted.rows().enumerate() {
-            let (key, value) = row?;
-            if key == last {
-                return Err(duplicate(&codec, index, &(key, value), txn, context).await?);
-            }
-            last = key.clone();
-            let in_order = txn.is_unwritten(&key)
-                && access::complete(txn, |txn| txn.append(&key, &value, false)).await?;
-            if !in_order {
-                access::complete(txn, |txn| txn.insert(key.clone(), value.clone(), Checked::No)).await?;
-            }
-            if n % ROWS_IN_A_TURN == ROWS_IN_A_TURN - 1 {
-                tokio::task::yield_now().await;
-            }
+    let codec = Arc::new(TableCodec::new(Arc::new(TableDef { indexes, ..TableDef::clone(table) })));
+    let mut columns: Vec<usize> =
+        codec.indexes().iter().flat_map(IndexCodec::columns).map(|key| key.column).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let read = whole(table, txn);
+    let fill = Fill { codec: codec.clone(), read, columns, storages: codec.indexes().len() };
+    let sorted = sort_rows(fill, || Entries { codec: codec.clone(), entry: Vec::new() }, txn).await?;
+    for (index, sorted) in codec.indexes().iter().zip(sorted) {
+        if let Err(twice) = write_sorted(sorted, txn).await? {
+            return Err(duplicate(&codec, index, &twice, txn, context).await?);
         }
     }
     Ok(())
 }
 
-/// Reads the table whole, and gives the entries of each index to be sorted.
-async fn scan(codec: &TableCodec, txn: &mut Txn) -> SqlResult<Vec<Sorter>> {
-    let keys = codec.indexes().iter().flat_map(IndexCodec::columns);
-    let mut columns: Vec<usize> = keys.map(|key| key.column).collect();
-    columns.sort_unstable();
-    columns.dedup();
-    let mut sorters: Vec<Sorter> =
-        codec.indexes().iter().map(|_| Sorter::new(txn.branch().clone())).collect();
-    let mut read = whole(codec.table(), txn);
-    let mut batch = RowBatch::new();
-    let (mut row, mut entry) = (Vec::new(), Vec::new());
-    loop {
-        let next = access::complete(txn, |txn| txn.range(&mut read, &mut batch)).await?;
-        for (key, found) in batch.iter() {
-            decode(codec, key, &found.value, &columns, txn, &mut row).await?;
-            for (index, sorter) in codec.indexes().iter().zip(&mut sorters) {
-                let unique = index.encode_entry(&row, key, &mut entry)?;
-                if sorter.push(&entry, IndexCodec::entry_value(key, unique)) {
-                    sorter.spill().await?;
-                }
-            }
-        }
-        if next == RangeNext::Done {
-            return Ok(sorters);
-        }
-        tokio::task::yield_now().await;
+/// Makes a row's entries.
+struct Entries {
+    codec: Arc<TableCodec>,
+    entry: Vec<u8>,
+}
+
+impl MakeRows for Entries {
+    fn make(&mut self, row: &[Datum], key: &[u8], out: &mut [Sorter]) -> SqlResult<()> {
+        make_entries(&self.codec, row, key, &mut self.entry, out)
     }
+}
+
+/// The entries of a row under its key, one for each index of the table.
+pub(super) fn make_entries(
+    codec: &TableCodec,
+    row: &[Datum],
+    key: &[u8],
+    entry: &mut Vec<u8>,
+    out: &mut [Sorter],
+) -> SqlResult<()> {
+    for (index, sorter) in codec.indexes().iter().zip(out) {
+        let unique = index.encode_entry(row, key, entry)?;
+        sorter.push(entry, IndexCodec::entry_value(key, unique))?;
+    }
+    Ok(())
 }
 
 /// Reads columns of a row into their own places, big values included.
@@ -130,17 +110,23 @@ async fn duplicate(
     let columns: Vec<usize> = index.columns().iter().map(|key| key.column).collect();
     let mut row = Vec::new();
     decode(codec, &row_key, &found.value, &columns, txn, &mut row).await?;
+    Ok(could_not_create(table, index.name(), index.columns(), &row, context))
+}
+
+/// 23505 for a key that two rows have already, as CREATE INDEX says it.
+pub(super) fn could_not_create(
+    table: &TableDef,
+    index: &str,
+    keys: &[KeyColumn],
+    row: &[Datum],
+    context: DdlContext<'_>,
+) -> SqlError {
     let text = |key: &KeyColumn| {
         let text = text_io::to_text(&row[key.column], key.ty, context.eval).ok().flatten();
         text.unwrap_or_else(|| "null".to_owned())
     };
-    let names: Vec<&str> = columns.iter().map(|column| table.columns[*column].name.as_str()).collect();
-    let values: Vec<String> = index.columns().iter().map(text).collect();
-    Ok(could_not_create(table, index.name(), &names, &values))
-}
-
-/// 23505 for a key that two rows have already.
-pub(super) fn could_not_create(table: &TableDef, index: &str, names: &[&str], values: &[String]) -> SqlError {
+    let names: Vec<&str> = keys.iter().map(|key| table.columns[key.column].name.as_str()).collect();
+    let values: Vec<String> = keys.iter().map(text).collect();
     let message = format!("could not create unique index \"{index}\"");
     let mut error = SqlError::new(SqlState::UNIQUE_VIOLATION, message).detail(format!(
         "Key ({})=({}) is duplicated.",

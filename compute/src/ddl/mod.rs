@@ -30,6 +30,7 @@ mod columns;
 mod create_table;
 mod database;
 mod drop_table;
+mod fill;
 mod index;
 mod index_build;
 mod names;

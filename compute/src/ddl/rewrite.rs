@@ -7,18 +7,18 @@
 use super::DdlContext;
 use super::alter_table::contains_nulls;
 use super::drop_table::remove_storage;
-use super::index_build::could_not_create;
+use super::fill::{Fill, MakeRows, decode_here, sort_rows, visible, write_sorted};
+use super::index_build::{could_not_create, make_entries};
 use super::truncate::{new_storage, own_indexes};
 use crate::catalog::stored::RelationRow;
 use crate::catalog::{DatabaseCatalog, IndexDef, TableDef, access};
-use crate::functions::text_io;
-use crate::row_exec::storage::{KeyColumn, RowIds, TableCodec, fetch_external, new_chunks};
-use crate::row_exec::{Step, Stop};
-use crate::txn::{Checked, RangeNext, RangeRead, RowBatch, Txn, Visibility};
+use crate::row_exec::storage::{KeyColumn, RowIds, TableCodec, new_chunks};
+use crate::txn::{RangeNext, RangeRead, RowBatch, Sorter, Txn, Visibility};
 use crate::{SqlError, SqlResult};
 use bytes::Bytes;
 use shardforge_common::key::storage_range;
 use shardforge_common::mutation::Aspects;
+use shardforge_common::random::Random;
 use shardforge_types::row::{BigValue, Cell, RowWriter};
 use shardforge_types::{Datum, ValueError};
 use std::sync::Arc;
@@ -100,127 +100,83 @@ pub(super) async fn rekey(
     let read = whole(table, txn);
     let row_ids = match keyed.primary_key {
         Some(_) => None,
-        None => Some(RowIds::new(context.ids.row_ids().await?)),
+        None => Some(Arc::new(RowIds::new(context.ids.row_ids().await?))),
     };
-    let mut mover = Mover::new(table.clone(), Arc::new(keyed), row_ids, context);
-    mover.move_rows(read, txn).await?;
+    let new = Arc::new(TableCodec::new(Arc::new(keyed)));
+    let mover = || Mover {
+        new: new.clone(),
+        row_ids: row_ids.clone(),
+        random: context.eval.session.random.clone(),
+        writer: RowWriter::new(),
+        chunks: Vec::new(),
+        key: Vec::new(),
+        entry: Vec::new(),
+    };
+    // The rows, the chunks of their big values, and the entries of each index.
+    let storages = 2 + new.indexes().len();
+    let old = Arc::new(TableCodec::new(table.clone()));
+    let fill = Fill { codec: old, read, columns: visible(table), storages };
+    let sorted = sort_rows(fill, mover, txn).await?;
+    for (place, sorted) in sorted.into_iter().enumerate() {
+        if let Err((key, value)) = write_sorted(sorted, txn).await? {
+            return Err(match place {
+                0 => duplicate(&new, &key, &value, context)?,
+                _ => SqlError::internal("two rows have one key in a storage of a table that is moved"),
+            });
+        }
+    }
     remove_storage(table.storage, txn).await?;
     remove_storage(table.value_storage, txn).await
 }
 
-/// Carries rows from one storage of a table to another.
-struct Mover<'a> {
-    old: TableCodec,
-    new: TableCodec,
+/// Makes the rows of a table under another key.
+struct Mover {
+    new: Arc<TableCodec>,
     /// New ids for rows that have no key.
-    row_ids: Option<RowIds>,
-    context: DdlContext<'a>,
+    row_ids: Option<Arc<RowIds>>,
+    random: Random,
     writer: RowWriter,
-    /// Positions of the columns that are not dropped.
-    columns: Vec<usize>,
-    row: Vec<Datum>,
+    chunks: Vec<(Bytes, Bytes)>,
     key: Vec<u8>,
+    entry: Vec<u8>,
 }
 
-impl<'a> Mover<'a> {
-    fn new(old: Arc<TableDef>, new: Arc<TableDef>, row_ids: Option<RowIds>, context: DdlContext<'a>) -> Self {
-        let columns = new.visible_columns().map(|(position, _)| position).collect();
-        let (old, new) = (TableCodec::new(old), TableCodec::new(new));
-        let writer = RowWriter::new();
-        let (row, key) = Default::default();
-        Self { old, new, row_ids, context, writer, columns, row, key }
-    }
-
-    async fn move_rows(&mut self, mut read: RangeRead, txn: &mut Txn) -> SqlResult<()> {
-        let mut batch = RowBatch::new();
-        loop {
-            let next = access::complete(txn, |txn| txn.range(&mut read, &mut batch)).await?;
-            for (key, row) in batch.iter() {
-                self.decode(key, &row.value, txn).await?;
-                self.write(txn).await?;
-            }
-            if next == RangeNext::Done {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Reads the row, its big values included.
-    async fn decode(&mut self, key: &[u8], value: &Bytes, txn: &mut Txn) -> SqlResult<()> {
-        loop {
-            match self.try_decode(key, value, txn) {
-                Ok(()) => return Ok(()),
-                Err(Stop::Need(need)) => txn.satisfy(need).await?,
-                Err(Stop::Yield) => {}
-                Err(Stop::Error(error)) => return Err(error),
-                Err(Stop::Sequence(need)) => return Err(SqlError::needs_sequence(need)),
-                Err(Stop::RestartStatement | Stop::TooLarge) => {
-                    return Err(SqlError::internal("a row was read as a statement's"));
-                }
-            }
-        }
-    }
-
-    fn try_decode(&mut self, key: &[u8], value: &Bytes, txn: &mut Txn) -> Step<()> {
-        let old = &self.old;
-        let mut external = |key: &[u8], place, ty| fetch_external(txn, old, key, place, ty, Visibility::Now);
-        old.decode_in_place(key, value, &self.columns, &mut self.row, &mut external)
-    }
-
-    async fn write(&mut self, txn: &mut Txn) -> SqlResult<()> {
-        let table = self.new.table().clone();
-        let is_null = |key: &&KeyColumn| self.row.get(key.column).is_some_and(Datum::is_null);
+impl MakeRows for Mover {
+    fn make(&mut self, row: &[Datum], _: &[u8], out: &mut [Sorter]) -> SqlResult<()> {
+        let table = self.new.table();
+        let is_null = |key: &&KeyColumn| row.get(key.column).is_some_and(Datum::is_null);
         if let Some(null) = self.new.key().iter().find(is_null) {
-            return Err(contains_nulls(&table, &table.columns[null.column].name));
+            return Err(contains_nulls(table, &table.columns[null.column].name));
         }
         let row_id = match &self.row_ids {
             Some(ids) => ids.take(1)?.start,
             None => 0,
         };
-        self.new.encode_key(&self.row, row_id, &mut self.key)?;
-        // A key above all others has no duplicate.
-        let in_order = txn.is_unwritten(&self.key);
-        if !in_order && access::complete(txn, |txn| txn.get(&self.key, Visibility::Now)).await?.is_some() {
-            return Err(self.duplicate());
-        }
-        let mut chunks = Vec::new();
-        let random = &self.context.eval.session.random;
-        let (codec, row_key) = (&self.new, &self.key);
+        self.new.encode_key(row, row_id, &mut self.key)?;
+        let (codec, key, random, chunks) = (&self.new, &self.key, &self.random, &mut self.chunks);
         let mut store = |big: BigValue<'_>| {
-            new_chunks(codec, row_key, big, random, &mut chunks)
+            new_chunks(codec, key, big, random, chunks)
                 .map_err(|error| ValueError::new(error.sqlstate(), error.fields().message.clone()))
         };
-        let value = self.writer.write_datums(codec.layout(), codec.version(), &self.row, &mut store)?;
-        let appended = in_order && access::complete(txn, |txn| txn.append(&self.key, value, false)).await?;
-        if !appended {
-            insert(txn, Bytes::copy_from_slice(&self.key), Bytes::copy_from_slice(value)).await?;
-        }
-        for (key, chunk) in chunks {
-            insert(txn, key, chunk).await?;
-        }
-        for index in self.new.indexes() {
-            let entry = index.entry(&self.row, &self.key)?;
-            insert(txn, entry.key, entry.value).await?;
-        }
-        Ok(())
-    }
-
-    /// 23505, as CREATE INDEX says it.
-    fn duplicate(&self) -> SqlError {
-        let table = self.new.table();
-        let keys = self.new.key();
-        let text = |key: &KeyColumn| {
-            let text = text_io::to_text(&self.row[key.column], key.ty, self.context.eval).ok().flatten();
-            text.unwrap_or_else(|| "null".to_owned())
+        let value = self.writer.write_datums(codec.layout(), codec.version(), row, &mut store)?;
+        let [rows, values, entries @ ..] = out else {
+            return Err(SqlError::internal("a table is moved into two storages at least"));
         };
-        let names: Vec<&str> = keys.iter().map(|key| table.columns[key.column].name.as_str()).collect();
-        let values: Vec<String> = keys.iter().map(text).collect();
-        let index = table.primary_key.as_ref().map_or("", |index| &index.name);
-        could_not_create(table, index, &names, &values)
+        rows.push(key, value)?;
+        for (key, chunk) in self.chunks.drain(..) {
+            values.push(&key, &chunk)?;
+        }
+        make_entries(&self.new, row, &self.key, &mut self.entry, entries)
     }
 }
 
-/// Writes into storage of this transaction's own making: there is nobody to check against.
-async fn insert(txn: &mut Txn, key: Bytes, value: Bytes) -> SqlResult<()> {
-    access::complete(txn, |txn| txn.insert(key.clone(), value.clone(), Checked::No)).await
+/// 23505, for a row whose key another has.
+fn duplicate(codec: &TableCodec, key: &[u8], value: &[u8], context: DdlContext<'_>) -> SqlResult<SqlError> {
+    let table = codec.table();
+    let places: Vec<(usize, usize)> = codec.key().iter().map(|key| (key.column, key.column)).collect();
+    let mut row = vec![Datum::Null; table.columns.len()];
+    // What a key holds is never so long that it would lie outside of its row.
+    decode_here(codec, key, value, &places, &mut row)?;
+    let index = table.primary_key.as_ref().map_or("", |index| &index.name);
+    Ok(could_not_create(table, index, codec.key(), &row, context))
 }

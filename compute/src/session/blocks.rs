@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 const RANGES_EACH: usize = 8;
 
 /// A table's keys, to be read once.
-pub(super) struct TableBlocks {
+pub(crate) struct TableBlocks {
     shared: Arc<Shared>,
     reader: TxnReader,
 }
@@ -35,7 +35,7 @@ struct Shared {
 }
 
 impl TableBlocks {
-    pub(super) fn new(codec: Arc<TableCodec>, read: RangeRead, reader: TxnReader, readers: usize) -> Self {
+    pub(crate) fn new(codec: Arc<TableCodec>, read: RangeRead, reader: TxnReader, readers: usize) -> Self {
         Self { shared: Arc::new(Shared { codec, read, readers, ranges: OnceCell::new() }), reader }
     }
 }

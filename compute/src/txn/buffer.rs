@@ -14,7 +14,7 @@
 //! New rows in key order, of which nobody else can know, are kept apart: see [`super::bulk`].
 
 use super::Visibility;
-use super::bulk::{Chunk, Lanes, rows_of};
+use super::bulk::{Chunk, Lanes, NewChunk, rows_of};
 use super::spill::{Run, RunWriter};
 use bytes::Bytes;
 use shardforge_common::disk::Disk;
@@ -211,6 +211,13 @@ impl WriteBuffer {
     pub(crate) fn append(&mut self, key: &[u8], value: &[u8], fresh: bool) -> bool {
         let appended = self.bulk.append(&mut self.next, key, value, fresh);
         self.data |= appended;
+        appended
+    }
+
+    /// New rows that were put in order aside; see [`Lanes::append_chunk`].
+    pub(crate) fn append_chunk(&mut self, chunk: NewChunk) -> std::result::Result<(), NewChunk> {
+        let appended = self.bulk.append_chunk(&mut self.next, chunk);
+        self.data |= appended.is_ok();
         appended
     }
 

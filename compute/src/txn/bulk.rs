@@ -48,7 +48,7 @@ pub(crate) struct Chunk {
 }
 
 #[derive(Clone)]
-enum Body {
+pub(super) enum Body {
     Memory(Bytes),
     Disk { file: Arc<SpillFile>, offset: u64, len: usize, crc: u32 },
 }
@@ -74,8 +74,58 @@ struct Lane {
     open: Option<Open>,
 }
 
+/// Rows of one storage under ascending keys, made aside, that will be a chunk.
+#[derive(Default)]
+pub(crate) struct NewChunk {
+    first: Vec<u8>,
+    last: Vec<u8>,
+    marks: Vec<u32>,
+    rows: usize,
+    body: Vec<u8>,
+}
+
+impl NewChunk {
+    /// What will follow another: empty, with its last key.
+    pub(super) fn after(before: &NewChunk) -> Self {
+        Self { last: before.last.clone(), body: Vec::with_capacity(before.body.len()), ..Self::default() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Its size, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The last key, of the one before it while it is empty.
+    pub(super) fn last(&self) -> &[u8] {
+        &self.last
+    }
+
+    /// Adds a row: its key, and all of it as an Insert.
+    pub(super) fn push(&mut self, key: &[u8], row: &[u8]) {
+        if self.rows == 0 {
+            self.first.extend_from_slice(key);
+        }
+        if self.rows.is_multiple_of(MARK_ROWS) {
+            self.marks.push(self.body.len() as u32);
+        }
+        self.rows += 1;
+        self.last.clear();
+        self.last.extend_from_slice(key);
+        self.body.extend_from_slice(row);
+    }
+
+    /// The rows, as a mutation list.
+    pub(crate) fn into_list(self) -> MutationList {
+        MutationList::from_bytes(self.body.into())
+    }
+}
+
 /// Where chunks go when memory is short: removed with the last of them.
-struct SpillFile {
+pub(super) struct SpillFile {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     file: Arc<dyn DiskFile>,
@@ -107,6 +157,24 @@ impl Default for Lanes {
 }
 
 impl SpillFile {
+    pub(super) fn create(disk: &Arc<dyn Disk>, path: PathBuf) -> Result<Arc<Self>> {
+        let file = disk.open(&path, OpenMode::CreateNew).map_err(|error| {
+            let path = path.display();
+            Error::unavailable(format!("making a file for a transaction's own rows, {path}"))
+                .with_source(error)
+        })?;
+        Ok(Arc::new(Self { disk: disk.clone(), path, file, last: Mutex::default() }))
+    }
+
+    /// Writes rows at a place of the file.
+    pub(super) fn write(self: &Arc<Self>, body: &[u8], offset: u64) -> Result<Body> {
+        self.file.write_all_at(body, offset).map_err(|error| {
+            let path = self.path.display();
+            Error::unavailable(format!("writing a transaction's own rows to {path}")).with_source(error)
+        })?;
+        Ok(Body::Disk { file: self.clone(), offset, len: body.len(), crc: crc32c::crc32c(body) })
+    }
+
     fn read(&self, offset: u64, len: usize, crc: u32) -> Result<Bytes> {
         if let Some((at, body)) = &*self.last.lock()
             && *at == offset
@@ -156,12 +224,25 @@ fn new_row(order: Order, value: Bytes) -> Entry {
     Entry { order, prior: Prior::Absent, state: State::Value(value), check: None }
 }
 
-impl Chunk {
-    fn bytes(&self) -> Result<Bytes> {
-        match &self.body {
+impl Body {
+    pub(super) fn bytes(&self) -> Result<Bytes> {
+        match self {
             Body::Memory(body) => Ok(body.clone()),
             Body::Disk { file, offset, len, crc } => file.read(*offset, *len, *crc),
         }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Body::Memory(body) => body.len(),
+            Body::Disk { len, .. } => *len,
+        }
+    }
+}
+
+impl Chunk {
+    fn bytes(&self) -> Result<Bytes> {
+        self.body.bytes()
     }
 
     /// The rows as a mutation list.
@@ -171,10 +252,7 @@ impl Chunk {
 
     /// Its size, in bytes.
     pub(crate) fn len(&self) -> usize {
-        match &self.body {
-            Body::Memory(body) => body.len(),
-            Body::Disk { len, .. } => *len,
-        }
+        self.body.len()
     }
 
     fn get(&self, wanted: &[u8]) -> Result<Option<Entry>> {
@@ -354,6 +432,38 @@ impl Lanes {
         true
     }
 
+    /// Adds rows that were put in order aside. Given back when they do not lie above all that was written in
+    /// a storage of the transaction's own making.
+    pub(crate) fn append_chunk(
+        &mut self,
+        next: &mut Order,
+        chunk: NewChunk,
+    ) -> std::result::Result<(), NewChunk> {
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        if !self.is_unwritten(&chunk.first) {
+            return Err(chunk);
+        }
+        let Some(lane) = key::storage_id_of(&chunk.first).ok().and_then(|storage| self.lane(storage)) else {
+            return Err(chunk);
+        };
+        debug_assert_eq!(key::storage_id_of(&chunk.last).ok(), Some(lane.storage), "of one storage");
+        lane.close();
+        lane.highest.clone_from(&chunk.last);
+        lane.chunks.push(Chunk {
+            order: *next,
+            first: chunk.first.into(),
+            last: chunk.last.into(),
+            marks: chunk.marks.into(),
+            body: Body::Memory(chunk.body.into()),
+        });
+        let len = lane.chunks.last().map_or(0, Chunk::len);
+        *next += 1;
+        self.bytes += CHUNK_OVERHEAD + len;
+        Ok(())
+    }
+
     /// What follows has another order than what was written so far.
     pub(crate) fn close_all(&mut self) {
         self.lanes.iter_mut().for_each(Lane::close);
@@ -439,24 +549,12 @@ impl Lanes {
         self.close_all();
         let (file, mut offset) = match self.spilled.take() {
             Some(spilled) => spilled,
-            None => {
-                let path = path()?;
-                let file = disk.open(&path, OpenMode::CreateNew).map_err(|error| {
-                    let path = path.display();
-                    Error::unavailable(format!("making a file for a transaction's own rows, {path}"))
-                        .with_source(error)
-                })?;
-                (Arc::new(SpillFile { disk: disk.clone(), path, file, last: Mutex::default() }), 0)
-            }
+            None => (SpillFile::create(disk, path()?)?, 0),
         };
         for chunk in self.lanes.iter_mut().flat_map(|lane| &mut lane.chunks) {
             let Body::Memory(body) = &chunk.body else { continue };
-            file.file.write_all_at(body, offset).map_err(|error| {
-                let path = file.path.display();
-                Error::unavailable(format!("writing a transaction's own rows to {path}")).with_source(error)
-            })?;
-            let (len, crc) = (body.len(), crc32c::crc32c(body));
-            chunk.body = Body::Disk { file: file.clone(), offset, len, crc };
+            let len = body.len();
+            chunk.body = file.write(body, offset)?;
             offset += len as u64;
         }
         self.spilled = Some((file, offset));

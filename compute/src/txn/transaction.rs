@@ -5,6 +5,7 @@
 //! a cache hit.
 
 use super::buffer::{Order, Own, Prior, State, WriteBuffer};
+use super::bulk::NewChunk;
 use super::checks::{ExplicitChecks, ReadSet};
 use super::commit::{CommitPlan, commit};
 use super::locks::{LockGrant, LockMode, LockOwner, LockWait};
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use shardforge_cache::{Lookup, Pin, ReadView};
 use shardforge_common::key::MAX_KEY_LEN;
-use shardforge_common::mutation::Aspects;
+use shardforge_common::mutation::{Aspects, Mutation};
 use shardforge_common::page::MAX_PAGE_LEN;
 use shardforge_common::{Error, Lsn, StorageId, TxnId, random};
 use shardforge_proto::wal::Check;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 /// A key and its value together stay below this, so that a page can hold them. In bytes.
 const MAX_ROW_LEN: usize = MAX_PAGE_LEN - 1024;
 
-fn row_fits(key: &[u8], value_len: usize) -> Result<(), TxnError> {
+pub(super) fn row_fits(key: &[u8], value_len: usize) -> Result<(), TxnError> {
     let row_len = key.len() + value_len;
     if key.len() <= MAX_KEY_LEN && row_len <= MAX_ROW_LEN {
         return Ok(());
@@ -255,6 +256,12 @@ impl Txn {
         self.reader_at(self.snapshot())
     }
 
+    /// A reader that sees all that the transaction has written so far.
+    pub(crate) fn reader_now(&self) -> TxnReader {
+        let before = self.shared.buffer.read().visible(Visibility::Now);
+        TxnReader::new(self.shared.clone(), self.snapshot(), before)
+    }
+
     /// The same at another LSN (`AS OF` one table). The LSN must have been applied.
     pub fn reader_at(&self, snapshot: Lsn) -> TxnReader {
         let before = self.shared.buffer.read().visible(Visibility::Statement);
@@ -279,6 +286,27 @@ impl Txn {
             buffer.spill(&self.shared.branch.disk, || self.shared.branch.new_spill())?;
         }
         Ok(appended)
+    }
+
+    /// New rows of a storage of the transaction's own making that were put in order aside.
+    pub(crate) fn append_sorted(&mut self, chunk: NewChunk) -> Result<(), Interrupt> {
+        self.may_write()?;
+        let refused = {
+            let mut buffer = self.shared.buffer.write();
+            let refused = buffer.append_chunk(chunk).err();
+            if buffer.bytes() > self.shared.branch.config.spill_bytes {
+                buffer.spill(&self.shared.branch.disk, || self.shared.branch.new_spill())?;
+            }
+            refused
+        };
+        let Some(chunk) = refused else { return Ok(()) };
+        // Something lies above them, or the storage was there before: a row at a time, then.
+        let list = chunk.into_list();
+        for mutation in list.iter() {
+            let Mutation::Insert { key, value } = mutation? else { continue };
+            self.insert(list.share(key), list.share(value), Checked::No)?;
+        }
+        Ok(())
     }
 
     /// The keys that [`Txn::append`] is given next are no neighbours of those before: what lies between
