@@ -105,7 +105,7 @@ impl NewChunk {
     }
 
     /// Adds a row: its key, and all of it as an Insert.
-    pub(super) fn push(&mut self, key: &[u8], row: &[u8]) {
+    pub(crate) fn push(&mut self, key: &[u8], row: &[u8]) {
         if self.rows == 0 {
             self.first.extend_from_slice(key);
         }

@@ -7,7 +7,10 @@ use crate::row_exec::TableCodec;
 use crate::sql::bound::CreateIndex;
 use crate::txn::LockWait;
 use shardforge_common::key::storage_range;
+use shardforge_common::task;
 use shardforge_types::Datum;
+use std::future::Future as _;
+use std::time::Duration;
 
 async fn create_index(compute: &Compute, column: usize, unique: bool) -> SqlResult<DdlOutcome> {
     let table = compute.table("t").await.unwrap();
@@ -94,6 +97,48 @@ async fn equal_keys_are_found_wherever_they_lie() {
         assert_eq!(table.indexes.len(), 1, "nothing of what failed is left");
         a.run(drop(&table)).await.unwrap();
     }
+}
+
+/// Waits until no file of own rows is left.
+async fn no_files(world: &World) {
+    let files = || std::fs::read_dir(world.spill.path().join("a")).map_or(0, Iterator::count);
+    while files() > 0 {
+        task::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_build_that_ends_early_leaves_no_file() {
+    let world = World::new();
+    let a = world.compute("a").await;
+    a.run(keyless()).await.unwrap();
+    let mut session = a.begin().await;
+    insert(&mut session, spread(5_003).map(|row| vec![Datum::Int4(1), row[1].clone()])).await;
+    session.commit().await.unwrap();
+    no_files(&world).await;
+    assert_eq!(state(create_index(&a, 0, true).await.map(|_| ())), SqlState::UNIQUE_VIOLATION);
+    no_files(&world).await;
+    // Given up wherever it is, as when its session is told to cancel it.
+    for polls in [1, 3, 20, 200] {
+        let mut session = a.begin().await;
+        let table = session.table("t").await.unwrap();
+        let mut build = Box::pin(session.run(Ddl::CreateIndex(definition(table, 0, false))));
+        for _ in 0..polls {
+            let done = std::future::poll_fn(|context| {
+                let done = build.as_mut().poll(context).is_ready();
+                std::task::Poll::Ready(done)
+            });
+            if done.await {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        std::mem::drop(build);
+        std::mem::drop(session);
+        no_files(&world).await;
+    }
+    create_index(&a, 0, false).await.unwrap();
+    assert_eq!(entries(&mut a.begin().await).await.len(), 5_003);
 }
 
 #[tokio::test]

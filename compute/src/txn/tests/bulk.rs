@@ -3,11 +3,12 @@
 use super::key_in;
 use crate::txn::Visibility;
 use crate::txn::buffer::{Own, Prior, State, WriteBuffer};
+use crate::txn::bulk::NewChunk;
 use bytes::Bytes;
 use proptest::prelude::*;
 use shardforge_common::StorageId;
 use shardforge_common::disk::{Disk, RealDisk};
-use shardforge_common::mutation::Mutation;
+use shardforge_common::mutation::{Mutation, MutationListBuilder};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,11 @@ enum Op {
         from: u16,
         count: u8,
         storage: u8,
+    },
+    /// Rows put in order aside, of storage 9.
+    AppendChunk {
+        from: u16,
+        count: u8,
     },
     Put {
         n: u16,
@@ -49,6 +55,7 @@ fn storage() -> impl Strategy<Value = u8> {
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         8 => (0..300u16, 1..40u8, storage()).prop_map(|(from, count, storage)| Op::Append { from, count, storage }),
+        2 => (0..300u16, 1..40u8).prop_map(|(from, count)| Op::AppendChunk { from, count }),
         3 => (0..300u16, storage()).prop_map(|(n, storage)| Op::Put { n, storage }),
         3 => (0..300u16, storage()).prop_map(|(n, storage)| Op::Delete { n, storage }),
         1 => (0..300u16, 1..80u16, storage())
@@ -115,6 +122,28 @@ impl Harness {
 
     fn run(&mut self, op: &Op) {
         match *op {
+            Op::AppendChunk { from, count } => {
+                let mut chunk = NewChunk::default();
+                let mut rows = Rows::new();
+                for n in from..from + u16::from(count) {
+                    let (key, value) = (key(9, n), self.value());
+                    let mut row = MutationListBuilder::new();
+                    row.push(Mutation::Insert { key: &key, value: &value });
+                    chunk.push(&key, row.finish().as_bytes());
+                    rows.insert(key, value);
+                }
+                let unwritten = self.buffer.is_unwritten(&key(9, from));
+                match self.buffer.append_chunk(chunk) {
+                    Ok(()) => {
+                        assert!(unwritten, "a chunk was taken that does not lie above everything");
+                        self.now.extend(rows);
+                    }
+                    Err(refused) => {
+                        assert!(!unwritten);
+                        assert_eq!(refused.into_list().iter().count(), rows.len());
+                    }
+                }
+            }
             Op::Append { from, count, storage } => {
                 for n in from..from + u16::from(count) {
                     let key = key(storage, n);
