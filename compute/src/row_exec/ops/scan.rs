@@ -224,14 +224,8 @@ impl ScanState {
                         return Ok(true);
                     }
                 }
-                Phase::Ranges if self.run.as_ref().is_some_and(|run| self.at < run.len()) => {
-                    self.of_run(plan, env, outer, out)?;
-                    self.at += 1;
-                    return Ok(true);
-                }
-                Phase::Ranges if self.run.is_none() && self.at < self.batch.len() => {
-                    self.take(plan, env)?;
-                    self.decode(plan, env, outer, out)?;
+                Phase::Ranges if self.at < self.run.as_ref().map_or(self.batch.len(), PageRun::len) => {
+                    self.of_range(plan, env, outer, out)?;
                     self.at += 1;
                     return Ok(true);
                 }
@@ -240,37 +234,47 @@ impl ScanState {
         }
     }
 
-    /// The run's row at hand into `out`, or what of it the filter needs: a row that does not pass costs
+    /// The row at hand of a range into `out`, or what of it the filter needs: a row that does not pass costs
     /// no more than that.
-    fn of_run(
+    fn of_range(
         &mut self,
         plan: &ScanPlan,
         env: &mut ExecEnv<'_>,
         outer: &[Datum],
         out: &mut Vec<Datum>,
     ) -> Step<()> {
-        let Some(run) = &self.run else { return Ok(()) };
-        let (suffix, value) = run.row(self.at);
-        self.key.clear();
-        self.key.extend_from_slice(run.prefix());
-        self.key.extend_from_slice(suffix);
-        self.partial = outer.is_empty() && plan.split.divided;
+        self.partial = plan.access.index.is_none() && outer.is_empty() && plan.split.divided;
         if !self.partial {
-            self.value = run.share(value);
+            self.take(plan, env)?;
             return self.decode(plan, env, outer, out);
         }
         out.clear();
         out.resize(plan.split.width, Datum::Null);
+        self.key.clear();
+        let value = match &self.run {
+            Some(run) => {
+                let (suffix, value) = run.row(self.at);
+                self.key.extend_from_slice(run.prefix());
+                self.key.extend_from_slice(suffix);
+                value
+            }
+            None => {
+                self.key.extend_from_slice(self.batch.key(self.at));
+                &self.batch.row(self.at).value
+            }
+        };
         decode_to(plan, env, &self.key, (value, None), &plan.split.first, out)?;
         self.count(plan)
     }
 
-    /// The rest of a row of a run that passed the filter.
+    /// The rest of a row that passed the filter.
     fn complete(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>, out: &mut [Datum]) -> Step<()> {
-        let Some(run) = &self.run else { return Ok(()) };
         // The place is already that of the next one.
-        let (_, value) = run.row(self.at - 1);
-        self.value = run.share(value);
+        let at = self.at - 1;
+        self.value = match &self.run {
+            Some(run) => run.share(run.row(at).1),
+            None => self.batch.row(at).value.clone(),
+        };
         decode_to(plan, env, &self.key, (&self.value, Some(&self.value)), &plan.split.later, out)
     }
 
@@ -335,8 +339,16 @@ impl ScanState {
         Ok(true)
     }
 
-    /// Takes the row at hand out of the batch: its key and value.
+    /// Takes the row at hand out of the run or the batch: its key and value.
     fn take(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>) -> Step<()> {
+        if let Some(run) = &self.run {
+            let (suffix, value) = run.row(self.at);
+            self.key.clear();
+            self.key.extend_from_slice(run.prefix());
+            self.key.extend_from_slice(suffix);
+            self.value = run.share(value);
+            return Ok(());
+        }
         let (key, value) = (self.batch.key(self.at), &self.batch.row(self.at).value);
         match plan.access.index {
             None => {
