@@ -10,6 +10,7 @@ use shardforge_common::key::storage_range;
 use shardforge_common::task;
 use shardforge_types::Datum;
 use std::future::Future as _;
+use std::path::Path;
 use std::time::Duration;
 
 async fn create_index(compute: &Compute, column: usize, unique: bool) -> SqlResult<DdlOutcome> {
@@ -101,7 +102,11 @@ async fn equal_keys_are_found_wherever_they_lie() {
 
 /// Waits until no file of own rows is left.
 async fn no_files(world: &World) {
-    let files = || std::fs::read_dir(world.spill.path().join("a")).map_or(0, Iterator::count);
+    let entries = |path: &Path| std::fs::read_dir(path).map_or(Vec::new(), Iterator::collect);
+    let files = || {
+        let branches = entries(&world.spill.path().join("a")).into_iter().flatten();
+        branches.map(|branch| entries(&branch.path()).len()).sum::<usize>()
+    };
     while files() > 0 {
         task::sleep(Duration::from_millis(1)).await;
     }
