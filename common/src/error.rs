@@ -4,6 +4,7 @@
 //! HTTP status (control plane). The message carries the particulars; a cause stays in `source`.
 
 use std::fmt;
+use std::io::ErrorKind as ErrorOfIo;
 
 /// What the caller of a failed operation should do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,6 +92,14 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.message
     }
+}
+
+/// Whether a full disk is behind an error.
+pub fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        let io = error.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| matches!(io.kind(), ErrorOfIo::StorageFull | ErrorOfIo::QuotaExceeded))
+    })
 }
 
 impl fmt::Display for Error {

@@ -25,7 +25,7 @@ pub mod random;
 pub mod task;
 pub mod wal;
 
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, is_disk_full};
 pub use ids::{
     BranchId, BranchRef, ComputeId, Generation, GroupId, Lsn, NodeId, SlotRange, StorageId, TenantId, TxnId,
 };

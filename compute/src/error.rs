@@ -2,7 +2,7 @@
 
 use crate::sequence::SequenceNeed;
 use crate::txn::{TxnError, TxnErrorKind};
-use shardforge_common::{Error, ErrorKind};
+use shardforge_common::{Error, ErrorKind, is_disk_full};
 use shardforge_types::{SqlState, ValueError};
 use std::fmt;
 
@@ -127,13 +127,6 @@ impl From<ValueError> for SqlError {
         out.0.hint = error.hint.map(String::from);
         out
     }
-}
-
-/// Whether a full disk is behind an error.
-fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|error| {
-        error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull)
-    })
 }
 
 impl From<Error> for SqlError {

@@ -33,6 +33,7 @@ mod layer_map;
 mod manifest;
 mod metrics;
 mod read;
+mod room;
 #[cfg(test)]
 mod scripts;
 mod server;

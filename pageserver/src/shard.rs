@@ -17,6 +17,7 @@ use crate::layer_map::LayerMap;
 use crate::manifest::keeper::ManifestKeeper;
 use crate::metrics::Metrics;
 use crate::read::{Shape, View};
+use crate::room::{Put, StoreRoom};
 use parking_lot::{Mutex, RwLock};
 use shardforge_common::clock::Clock;
 use shardforge_common::random::Random;
@@ -125,6 +126,7 @@ pub(crate) struct Shard {
     flushed: Notify,
     published: Mutex<Published>,
     reporting: Mutex<()>,
+    room: StoreRoom,
     pub(crate) keeper: tokio::sync::Mutex<ManifestKeeper>,
     /// Layers that the manifest no longer names, until no reader holds them.
     pub(crate) unlinked: Mutex<Vec<Arc<Layer>>>,
@@ -174,6 +176,7 @@ impl Shard {
             flushed: Notify::new(),
             published: Mutex::new(published),
             reporting: Mutex::default(),
+            room: StoreRoom::default(),
             keeper: tokio::sync::Mutex::new(keeper),
             unlinked: Mutex::default(),
             compact: Notify::new(),
@@ -420,7 +423,7 @@ impl Shard {
         let mut keeper = self.keeper.lock().await;
         keeper
             .edit(
-                || self.stopping(),
+                |error| self.give_up(error),
                 |manifest| {
                     for layer in &layers {
                         if manifest.layers.iter().all(|known| known.name != layer.meta.name) {
@@ -431,6 +434,7 @@ impl Shard {
                 },
             )
             .await?;
+        self.found_room(Put::Manifest);
         self.note_published(&keeper);
         let layers = self.layers_with(layers, &[]);
         {
@@ -452,13 +456,33 @@ impl Shard {
         Ok(())
     }
 
+    /// Whether a manifest that was not published is given up.
+    fn give_up(&self, error: &Error) -> bool {
+        self.no_room(Put::Manifest, error);
+        self.stopping()
+    }
+
+    /// A put failed: when it was for lack of room, the log's leader hears of it.
+    pub(crate) fn no_room(&self, put: Put, error: &Error) {
+        if self.room.failed(put, error) {
+            self.report();
+        }
+    }
+
+    /// A put succeeded.
+    pub(crate) fn found_room(&self, put: Put) {
+        if self.room.succeeded(put) {
+            self.report();
+        }
+    }
+
     /// Swaps layers in manifest and view: what compaction and garbage collection do.
     pub(crate) async fn publish_swap(&self, added: Vec<Arc<Layer>>, removed: &[Arc<Layer>]) -> Result<()> {
         let mut keeper = self.keeper.lock().await;
         let gone: HashSet<&LayerName> = removed.iter().map(|layer| &layer.meta.name).collect();
         keeper
             .edit(
-                || self.stopping(),
+                |error| self.give_up(error),
                 |manifest| {
                     manifest.layers.retain(|layer| !gone.contains(&layer.name));
                     for layer in &added {
@@ -469,6 +493,7 @@ impl Shard {
                 },
             )
             .await?;
+        self.found_room(Put::Manifest);
         self.note_published(&keeper);
         let layers = self.layers_with(added, removed);
         {
@@ -507,13 +532,14 @@ impl Shard {
         let mut keeper = self.keeper.lock().await;
         keeper
             .edit(
-                || self.stopping(),
+                |error| self.give_up(error),
                 |manifest| {
                     manifest.horizon = manifest.horizon.max(horizon.min(manifest.uploaded));
                     manifest.pins.clone_from(&pins);
                 },
             )
             .await?;
+        self.found_room(Put::Manifest);
         self.note_published(&keeper);
         self.compact.notify_one();
         Ok(())
@@ -545,6 +571,7 @@ impl Shard {
             manifest: published.number,
             uploaded: published.uploaded,
             ingested: self.ingested(),
+            full: self.room.full(),
         });
     }
 

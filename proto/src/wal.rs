@@ -179,7 +179,7 @@ pub trait FeedSubscription: Send + Sync {
 }
 
 /// What a pageserver says of one shard on one branch; it allows the log to be trimmed (I5, L1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestReport {
     /// Where.
     pub branch: BranchRef,
@@ -193,6 +193,9 @@ pub struct IngestReport {
     pub uploaded: Lsn,
     /// Every mutation up to here has been ingested and can be served.
     pub ingested: Lsn,
+    /// Set while the object store has no room for the shard's layers, with what was tried. What is committed
+    /// meanwhile could soon be read nowhere, so commits are refused.
+    pub full: Option<String>,
 }
 
 /// Where a branch stands in its group.

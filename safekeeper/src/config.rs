@@ -37,8 +37,6 @@ pub struct SafekeeperConfig {
     pub staged_lease: Duration,
     /// Between two looks at what can be archived and trimmed.
     pub trim_interval: Duration,
-    /// The log is trimmed when at least so many entries can go.
-    pub trim_entries: u64,
     /// Records are archived while the log takes more than this on disk, in bytes: before that, layers
     /// are expected to hold them soon.
     pub archive_above_bytes: u64,
@@ -63,7 +61,6 @@ impl SafekeeperConfig {
             lease: Some(Duration::from_secs(2)),
             staged_lease: Duration::from_secs(600),
             trim_interval: Duration::from_secs(1),
-            trim_entries: 1024,
             archive_above_bytes: 1 << 30,
             archive_segment_bytes: 32 << 20,
         }

@@ -88,7 +88,7 @@ impl Lease {
 
     /// A compute wishes to have the lease for `duration`.
     pub fn wish(&mut self, who: ComputeId, duration: Duration, now: Duration) -> Wish {
-        let mine = self.held.is_some_and(|held| held.holder == who);
+        let mine = self.is_held_by(who);
         // Another's lease that has not run out, or another that was at work a short while ago.
         let refused = self.admit(who, now).is_err();
         self.seen.retain(|(_, at)| now.saturating_sub(*at) < 2 * duration);
@@ -99,9 +99,20 @@ impl Lease {
         if mine { Wish::Renewed } else { Wish::Grant }
     }
 
+    /// Whether this compute has it: another one may be served all the same once it has run out.
+    pub fn is_held_by(&self, who: ComputeId) -> bool {
+        self.held.is_some_and(|held| held.holder == who)
+    }
+
+    /// A compute wishes to have the lease, which nobody can be granted now.
+    pub fn pass_by(&mut self, who: ComputeId, now: Duration) -> Wish {
+        self.see(who, now);
+        Wish::Refused
+    }
+
     /// The holder has stopped using it. False when it did not hold it.
     pub fn give_back(&mut self, who: ComputeId) -> bool {
-        let mine = self.held.is_some_and(|held| held.holder == who);
+        let mine = self.is_held_by(who);
         if mine {
             self.held = None;
         }

@@ -127,8 +127,7 @@ impl Safekeeper {
             election_timeout: config.election_timeout,
         };
         let log_store = LogStore::new(log.clone(), config.group);
-        let start =
-            Member::start(member_config, disk.clone(), log_store, machine, transport, random::thread());
+        let start = Member::start(member_config, disk, log_store, machine, transport, random::thread());
         let started = task::spawn_on(raft_thread.handle(), "start-member", start).await;
         let member = match started.map_err(|e| Error::internal("starting the member panicked").with_source(e))
         {
@@ -147,7 +146,11 @@ impl Safekeeper {
         let archive = ArchiveReader::new(index.clone(), tokio::runtime::Handle::current());
         let history = Arc::new(History::new(state.clone(), log.clone(), config.group, archive));
         let (lost_sender, lost) = tokio::sync::mpsc::unbounded_channel();
-        sequencer.connect(Arc::new(MemberProposer { member: member.clone(), lost: lost_sender }));
+        sequencer.connect(Arc::new(MemberProposer {
+            member: member.clone(),
+            log: log.clone(),
+            lost: lost_sender,
+        }));
         let single_voter = Arc::new(AtomicBool::new(false));
         let supervisor = Supervisor {
             member: member.clone(),
@@ -184,9 +187,7 @@ impl Safekeeper {
                 member: member.clone(),
                 log: log.clone(),
                 group: config.group,
-                min_entries: config.trim_entries,
-                disk: disk.clone(),
-                dir: config.dir.clone(),
+                segment_bytes: config.log.segment_bytes,
             }),
             Box::new(Simple("measure", move || measure(&measured.0, &measured.1))),
         ];

@@ -56,16 +56,16 @@ impl WalService for Safekeeper {
     }
 
     fn submit(&self, request: CommitRequest, done: Completion<CommitOutcome>) {
-        match self.room_for(request.mutations.as_bytes().len()) {
-            Ok(()) => self.sequencer.enqueue(Request::Commit(request, done)),
-            Err(e) => done(self.no_room(&e)),
+        match self.store_full(request.branch) {
+            None => self.sequencer.enqueue(Request::Commit(request, done)),
+            Some(full) => done(full),
         }
     }
 
     fn stage(&self, request: FragmentRequest, done: Completion<CommitOutcome>) {
-        match self.room_for(request.mutations.as_bytes().len()) {
-            Ok(()) => self.sequencer.enqueue(Request::Stage(request, done)),
-            Err(e) => done(self.no_room(&e)),
+        match self.store_full(request.branch) {
+            None => self.sequencer.enqueue(Request::Stage(request, done)),
+            Some(full) => done(full),
         }
     }
 
@@ -131,6 +131,8 @@ impl WalService for Safekeeper {
 
     async fn group_status(&self) -> Result<GroupStatus> {
         let (status, log) = (self.member.status(), self.log.stats());
+        let store_full =
+            self.reports.lock().any_full().map(|reason| format!("the object store is full: {reason}"));
         Ok(GroupStatus {
             node: self.config.node,
             leader: status.leader,
@@ -140,25 +142,18 @@ impl WalService for Safekeeper {
             log_bytes: log.disk_bytes,
             log_segments: log.segments,
             stopped: self.log.stopped().or(status.stopped),
-            full: log.full,
+            full: log.full.or(store_full),
         })
     }
 }
 
 impl Safekeeper {
-    /// A full disk refuses before anything is certified: an append that fails would end the member.
-    fn room_for(&self, body_len: usize) -> Result<()> {
-        self.log.check_room(body_len as u64 + shardforge_common::wal::HEADER_LEN as u64)
-    }
-
-    /// What a request is told that found no room: a log that has stopped will take none again, which
-    /// is not the same as a disk that is full for now.
-    fn no_room(&self, error: &Error) -> CommitOutcome {
-        let reason = error.to_string();
-        match self.log.stopped() {
-            Some(_) => CommitOutcome::Retry { reason },
-            None => CommitOutcome::Full { reason },
-        }
+    /// What a commit is told while the object store has no room for what it would write: pageservers would fall
+    /// behind without end, and readers with them. Whether the log has room is for the sequencer to ask.
+    fn store_full(&self, branch: BranchRef) -> Option<CommitOutcome> {
+        let reports = self.reports.lock();
+        let reason = reports.full(branch)?;
+        Some(CommitOutcome::Full { reason: format!("the object store is full: {reason}") })
     }
 
     async fn ask<T: Send + 'static>(

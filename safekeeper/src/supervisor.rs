@@ -2,7 +2,7 @@
 
 use crate::group::GroupState;
 use crate::history::{History, batch_of};
-use crate::log::LogEntry;
+use crate::log::{Log, LogEntry};
 use crate::raft::{Member, RoleChange, decode_entry};
 use crate::sequencer::{CoreConfig, Proposer, Rebuild, Sequencer, SequencerCore};
 use parking_lot::RwLock;
@@ -141,6 +141,7 @@ pub(crate) type Lost = (u64, String);
 /// told to a thread that holds the sequencer's lock.
 pub(crate) struct MemberProposer {
     pub(crate) member: Arc<Member>,
+    pub(crate) log: Log,
     pub(crate) lost: UnboundedSender<Lost>,
 }
 
@@ -151,5 +152,13 @@ impl Proposer for MemberProposer {
             // Without a supervisor the safekeeper is stopping, and everyone was refused already.
             let _ = lost.send((term, reason));
         });
+    }
+
+    fn room(&self, bytes: u64) -> Result<()> {
+        match self.log.check_room(bytes) {
+            // That it has stopped is the member's to say, and ends its leadership.
+            Err(_) if self.log.stopped().is_some() => Ok(()),
+            answer => answer,
+        }
     }
 }

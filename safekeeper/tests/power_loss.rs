@@ -25,7 +25,6 @@ fn settings(random: &Random) -> SafekeeperConfig {
     config.log.segment_bytes = 16 << 10;
     config.log.cache_bytes = 8 << 10;
     config.trim_interval = Duration::from_millis(2);
-    config.trim_entries = 5;
     config.archive_above_bytes = if random.u64().is_multiple_of(2) { 1 } else { u64::MAX };
     config.archive_segment_bytes = 4 << 10;
     config.pipeline_depth = 1 + (random.u64() % 4) as usize;

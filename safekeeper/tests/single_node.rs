@@ -200,7 +200,6 @@ async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 fn trimming(dir: &std::path::Path) -> SafekeeperConfig {
     let mut config = config(dir);
     config.trim_interval = Duration::from_millis(5);
-    config.trim_entries = 10;
     config.log.segment_bytes = 64 << 10;
     config
 }
@@ -269,6 +268,7 @@ async fn the_log_is_trimmed_behind_what_all_shards_report_and_not_before() {
         manifest,
         uploaded: Lsn(uploaded),
         ingested: Lsn(uploaded + 5),
+        full: None,
     };
     let halves = [SlotRange { first: 0, last: 0x7fff }, SlotRange { first: 0x8000, last: 0xffff }];
     let bytes_before = keeper.group_status().await.unwrap().log_bytes;
@@ -350,6 +350,84 @@ async fn a_full_disk_refuses_writes_and_takes_them_again_when_there_is_room() {
     let once: BTreeSet<_> = records.iter().map(|record| record.header.txn).collect();
     assert_eq!(once.len(), records.len(), "each took effect once");
     assert_eq!(keeper.group_status().await.unwrap().stopped, None);
+    keeper.shutdown().await;
+}
+
+/// The report of one shard for all slots.
+fn report(uploaded: u64, full: Option<&str>) -> IngestReport {
+    IngestReport {
+        branch: branch(),
+        slots: SlotRange::ALL,
+        generation: Generation(1),
+        manifest: uploaded,
+        uploaded: Lsn(uploaded),
+        ingested: Lsn(uploaded),
+        full: full.map(String::from),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_that_finds_no_room_waits_and_the_next_one_has_its_room_already() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new(Arc::new(RealDisk));
+    let keeper = start(Arc::new(disk.clone()), trimming(dir.path())).await;
+    keeper.create_branch(branch()).await.unwrap();
+    let mut last = Lsn::ZERO;
+    let mut number = 0;
+    let mut fill = async || {
+        for _ in 0..200 {
+            number += 1;
+            last = lsn_of(&submit(&*keeper, commit_request(number, last, put([number], &[9; 1500]))).await);
+        }
+        last
+    };
+    let trimmed_to = async || keeper.branch_status(branch()).await.unwrap().first_available;
+    let first = fill().await;
+    // Not even the room for a name.
+    disk.limit_space(0);
+    keeper.report_ingest(report(first.0, None));
+    // Many rounds of trimming.
+    shardforge_common::task::sleep(Duration::from_millis(200)).await;
+    assert_eq!(trimmed_to().await, Lsn(1), "nothing goes without a snapshot");
+    assert_eq!(keeper.group_status().await.unwrap().stopped, None);
+    assert_eq!(snapshot(&*keeper).await.unwrap(), first);
+    disk.unlimit_space();
+    eventually("the log is trimmed", async || trimmed_to().await > Lsn(100)).await;
+    let second = fill().await;
+    let before = trimmed_to().await;
+    disk.limit_space(0);
+    keeper.report_ingest(report(second.0, None));
+    eventually("the log is trimmed on a full disk", async || trimmed_to().await > before.max(first)).await;
+    disk.unlimit_space();
+    keeper.shutdown().await;
+
+    let keeper = start(Arc::new(disk), trimming(dir.path())).await;
+    assert_eq!(snapshot(&*keeper).await.unwrap(), second);
+    keeper.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_object_store_is_full_commits_are_refused_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeper = start(Arc::new(RealDisk), config(dir.path())).await;
+    keeper.create_branch(branch()).await.unwrap();
+    let first = submit(&*keeper, commit_request(1, Lsn::ZERO, put([1], b"v"))).await;
+    assert_eq!(lsn_of(&first), Lsn(1));
+    keeper.report_ingest(report(0, Some("no space left on device")));
+    for _ in 0..2 {
+        match submit(&*keeper, commit_request(2, Lsn(1), put([2], b"v"))).await {
+            CommitOutcome::Full { reason } => assert!(reason.contains("no space left on device"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(matches!(stage(&*keeper, fragment(3, 0, put([3], b"v"))).await, CommitOutcome::Full { .. }));
+    assert!(keeper.group_status().await.unwrap().full.unwrap().contains("object store"));
+    assert_eq!(snapshot(&*keeper).await.unwrap(), Lsn(1));
+    assert!(lease(&*keeper, compute(0), true).await.unwrap().is_some());
+    keeper.report_ingest(report(1, None));
+    assert_eq!(keeper.group_status().await.unwrap().full, None);
+    let again = submit(&*keeper, commit_request(2, Lsn(1), put([2], b"v"))).await;
+    assert_eq!(lsn_of(&again), Lsn(2));
     keeper.shutdown().await;
 }
 

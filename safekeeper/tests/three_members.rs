@@ -7,11 +7,11 @@ mod harness;
 use futures::future::BoxFuture;
 use harness::*;
 use parking_lot::Mutex;
-use shardforge_common::clock::SystemClock;
+use shardforge_common::clock::{Clock, SystemClock};
 use shardforge_common::disk::PowerLossDisk;
 use shardforge_common::random::Random;
-use shardforge_common::{Error, Lsn, NodeId, Result, SlotRange, task};
-use shardforge_proto::wal::{CommitOutcome, WalService};
+use shardforge_common::{ComputeId, Error, Lsn, NodeId, Result, SlotRange, task};
+use shardforge_proto::wal::{CommitOutcome, CommitRequest, LeaseRequest, WalService};
 use shardforge_safekeeper::raft::{PeerRequest, PeerResponse, Transport};
 use shardforge_safekeeper::{Safekeeper, SafekeeperConfig};
 use shardforge_store::LocalFolder;
@@ -20,6 +20,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+/// Longer than an election takes: a new leader is there while a former holder still reads.
+const LEASE: Duration = Duration::from_millis(600);
 
 /// The network: who is there, and which ways are cut.
 struct Net {
@@ -92,7 +95,8 @@ impl Cluster {
         config.heartbeat = Duration::from_millis(20);
         config.election_timeout = Duration::from_millis(150);
         config.trim_interval = Duration::from_millis(10);
-        config.trim_entries = 20;
+        config.log.segment_bytes = 16 << 10;
+        config.lease = Some(LEASE);
         config.archive_above_bytes = 1;
         config.archive_segment_bytes = 8 << 10;
         let store = LocalFolder::open(Arc::new(self.objects.clone()), "/objects").unwrap();
@@ -234,5 +238,154 @@ async fn run(seed: u64) {
 async fn partitions_and_crashes_lose_nothing_and_repeat_nothing() {
     for seed in 1..=2 {
         run(seed).await;
+    }
+}
+
+/// A compute by the rules of `compute/src/txn/lease.rs`.
+struct Compute {
+    id: ComputeId,
+    net: Arc<Net>,
+    /// The newest commit that it knows of.
+    applied: Lsn,
+    until: Option<Duration>,
+    next: u64,
+}
+
+/// What any client was shown, and how.
+#[derive(Default)]
+struct Shown {
+    newest: AtomicU64,
+    leased_reads: AtomicU64,
+    commits: [AtomicU64; 2],
+}
+
+impl Compute {
+    fn new(number: u8, net: &Arc<Net>) -> Self {
+        let next = u64::from(number) * 1_000_000;
+        Self { id: compute(number), net: net.clone(), applied: Lsn::ZERO, until: None, next }
+    }
+
+    fn members(&self) -> Vec<Arc<Safekeeper>> {
+        self.net.members.lock().values().cloned().collect()
+    }
+
+    async fn ask_for_the_lease(&mut self) {
+        for member in self.members() {
+            let sent = SystemClock.boottime();
+            let (answer, answered) = tokio::sync::oneshot::channel();
+            let request = LeaseRequest { branch: branch(), holder: self.id, in_process: false };
+            member.lease(request, Box::new(move |grant| drop(answer.send(grant))));
+            match task::timeout(Duration::from_millis(100), answered).await {
+                Some(Ok(Ok(Some(grant)))) => {
+                    self.applied = self.applied.max(grant.lsn);
+                    self.until = Some(sent + grant.duration);
+                }
+                Some(Ok(Ok(None))) if self.until.take().is_some() => member.give_back(branch(), self.id),
+                _ => {}
+            }
+        }
+    }
+
+    async fn commit(&mut self, shown: &Shown, who: usize) {
+        self.next += 1;
+        let request = commit_request(self.next, Lsn::ZERO, put([self.next], b"v"));
+        let request = CommitRequest { sender: self.id, ..request };
+        for member in self.members() {
+            let answer = submit(&*member, request.clone());
+            if let Some(CommitOutcome::Committed { lsn, .. }) =
+                task::timeout(Duration::from_millis(100), answer).await
+            {
+                self.applied = self.applied.max(lsn);
+                shown.newest.fetch_max(lsn.0, Ordering::SeqCst);
+                shown.commits[who].fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+        }
+    }
+
+    async fn read(&mut self, shown: &Shown) {
+        // The statement arrives: from here on it must see what anyone was shown.
+        let before = Lsn(shown.newest.load(Ordering::SeqCst));
+        let lsn = if self.until.is_some_and(|until| SystemClock.boottime() < until) {
+            shown.leased_reads.fetch_add(1, Ordering::Relaxed);
+            self.applied
+        } else {
+            let mut confirmed = None;
+            for member in self.members() {
+                let answer = snapshot_for(&*member, self.id);
+                if let Some(Ok(lsn)) = task::timeout(Duration::from_millis(100), answer).await {
+                    confirmed = Some(lsn);
+                    break;
+                }
+            }
+            let Some(lsn) = confirmed else { return };
+            self.applied = self.applied.max(lsn);
+            lsn
+        };
+        assert!(lsn >= before, "{lsn} is read after {before} was shown");
+        shown.newest.fetch_max(lsn.0, Ordering::SeqCst);
+    }
+}
+
+/// Whoever held the lease under a leader that was cut off reads on, until its time is over; nobody else commits
+/// before that, whoever leads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_former_holder_never_reads_the_past_across_partitions() {
+    let cluster = Cluster::new(7).await;
+    cluster.create_branch().await;
+    let shown = Arc::new(Shown::default());
+    let (stop, other_works) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let works = |who: usize, mut compute: Compute, always: bool| {
+        let (shown, stop, other_works) = (shown.clone(), stop.clone(), other_works.clone());
+        task::spawn("compute", async move {
+            let mut round = 0u64;
+            while !stop.load(Ordering::Relaxed) {
+                if always || other_works.load(Ordering::Relaxed) {
+                    round += 1;
+                    match round % 16 {
+                        0 if always => compute.ask_for_the_lease().await,
+                        8 => compute.commit(&shown, who).await,
+                        _ => compute.read(&shown).await,
+                    }
+                }
+                task::sleep(Duration::from_millis(2)).await;
+            }
+        })
+    };
+    let computes =
+        [works(0, Compute::new(1, &cluster.net), true), works(1, Compute::new(2, &cluster.net), false)];
+    let more = async |of: &AtomicU64, by: u64, what: &str| {
+        let enough = of.load(Ordering::Relaxed) + by;
+        let reached = async {
+            while of.load(Ordering::Relaxed) < enough {
+                task::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        assert!(task::timeout(Duration::from_secs(30), reached).await.is_some(), "never: {what}");
+    };
+    for round in 0..4 {
+        // The other has been away for long enough.
+        more(&shown.leased_reads, 20, "reads under the lease").await;
+        let leader = cluster.leader().unwrap_or(NodeId(1));
+        if round % 2 == 0 {
+            cluster.net.isolate(leader);
+        } else {
+            cluster.crash(leader).await;
+        }
+        other_works.store(true, Ordering::Relaxed);
+        more(&shown.commits[1], 3, "commits of the other compute under a new leader").await;
+        other_works.store(false, Ordering::Relaxed);
+        if round % 2 == 0 {
+            cluster.net.heal();
+        } else {
+            cluster.start(leader).await;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for compute in computes {
+        compute.await.unwrap();
+    }
+    for keeper in cluster.members() {
+        keeper.shutdown().await;
     }
 }

@@ -136,7 +136,13 @@ impl Wire {
     /// Connects as `postgres` to a database; the start must succeed.
     pub fn connect(port: u16) -> Wire {
         let wire = Self::try_connect(port, "postgres");
-        assert_eq!(wire.start.last().map(String::as_str), Some("Z:I"), "{:?}", wire.start);
+        assert_eq!(
+            wire.start.last().map(String::as_str),
+            Some("Z:I"),
+            "{:?} {:?}",
+            wire.start,
+            wire.messages
+        );
         wire
     }
 

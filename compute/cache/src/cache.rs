@@ -217,6 +217,19 @@ impl BranchCache {
         self.recent.read().bytes()
     }
 
+    /// Whether recent writes have room for a commit of so many bytes beside what is reserved for others, so that
+    /// the floor need not rise above what pageservers have ingested (R4). Any commit fits into little.
+    pub fn has_room_for(&self, reserved: usize, bytes: usize) -> bool {
+        let (held, hard) = (self.recent_bytes(), self.config.recent_bytes_hard);
+        held + reserved + bytes <= hard - hard / 8 || (held <= self.config.recent_bytes && reserved == 0)
+    }
+
+    /// About how much recent writes take of a commit whose last body has so many bytes.
+    pub fn bytes_taken_of(&self, body_bytes: usize, staged: bool) -> usize {
+        let all = body_bytes + body_bytes / 2;
+        if staged { self.config.large_commit_bytes } else { all }
+    }
+
     /// Bytes and number of cached pages.
     pub fn cached_pages(&self) -> (usize, usize) {
         let pages = self.pages.read();

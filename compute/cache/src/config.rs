@@ -7,8 +7,9 @@ pub struct CacheConfig {
     pub page_cache_bytes: usize,
     /// Recent writes beyond which folding starts, in bytes.
     pub recent_bytes: usize,
-    /// Recent writes beyond which the floor rises to the applied LSN, whoever still reads below it
-    /// and whether or not pageservers have ingested so far (R4), in bytes.
+    /// Recent writes beyond which the floor rises to the applied LSN, whether or not pageservers have ingested so
+    /// far (R4), in bytes. From three quarters of it on, the floor rises to what they have ingested, whoever
+    /// still reads below it.
     pub recent_bytes_hard: usize,
     /// How much of one large commit recent writes take, in bytes of its records. Of what it wrote beyond,
     /// only the floor is raised (R4).

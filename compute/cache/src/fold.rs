@@ -44,8 +44,11 @@ impl BranchCache {
         if !pressed && !self.has_range_floors() {
             return None;
         }
-        let target = if bytes >= self.config.recent_bytes_hard {
+        let hard = self.config.recent_bytes_hard;
+        let target = if bytes >= hard {
             applied
+        } else if bytes >= hard - hard / 4 {
+            applied.min(ingested)
         } else {
             applied.min(ingested).min(self.pins.lowest())
         };

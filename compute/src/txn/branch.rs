@@ -3,6 +3,7 @@
 use super::commit::InFlight;
 use super::lease::{self, Lease};
 use super::locks::LockTable;
+use super::pressure::Pressure;
 use super::{IsolationLevel, Txn, TxnOptions};
 use parking_lot::Mutex;
 use shardforge_cache::{BranchCache, CacheConfig};
@@ -87,6 +88,7 @@ pub struct Branch {
     /// Commits of this compute that are under way: the feed tells them when they are applied.
     pub(crate) in_flight: Mutex<HashMap<TxnId, InFlight, ahash::RandomState>>,
     pub(crate) in_flight_count: AtomicUsize,
+    pub(crate) pressure: Pressure,
     subscription: Mutex<Option<Box<dyn FeedSubscription>>>,
     next_spill: AtomicU64,
     watch: OnceLock<Arc<dyn FeedWatch>>,
@@ -128,6 +130,7 @@ impl Branch {
             disk,
             in_flight: Mutex::default(),
             in_flight_count: AtomicUsize::new(0),
+            pressure: Pressure::default(),
             subscription: Mutex::new(None),
             next_spill: AtomicU64::new(0),
             watch: OnceLock::new(),
@@ -435,6 +438,7 @@ async fn background(branch: Weak<Branch>, cache: Arc<BranchCache>) {
                         while !cache.fold_step(&mut fold) {
                             tokio::task::yield_now().await;
                         }
+                        branch.pressure.eased();
                     }
                     // Pageservers are behind, or someone reads an old snapshot.
                     None if pressed => tick = PRESSED_TICK,

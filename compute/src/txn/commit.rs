@@ -2,8 +2,9 @@
 //!
 //! 1. The final mutations are taken from the buffer in key order, in bodies of at most 1 MiB.
 //! 2. All but the last are staged as fragments ([`super::stage`]).
-//! 3. The last body is submitted with the remaining checks. The feed is told to look for the id.
-//! 4. *Retry* and lost answers send the same id again; *too old* is refreshed first; *unknown* is
+//! 3. While pageservers are too far behind, it waits ([`super::pressure`]).
+//! 4. The last body is submitted with the remaining checks. The feed is told to look for the id.
+//! 5. *Retry* and lost answers send the same id again; *too old* is refreshed first; *unknown* is
 //!    answered by the feed itself, which has brought every record since before the first attempt.
 
 use super::branch::{Branch, backoff};
@@ -13,7 +14,7 @@ use super::transaction::Committed;
 use super::{TxnError, TxnErrorKind, refresh, stage};
 use parking_lot::Mutex;
 use shardforge_common::mutation::MutationList;
-use shardforge_common::{Lsn, StorageId, TxnId};
+use shardforge_common::{Error, Lsn, StorageId, TxnId, task};
 use shardforge_proto::wal::{Check, CommitOutcome, CommitRequest, TxnStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -156,6 +157,8 @@ pub(crate) async fn commit(plan: CommitPlan<'_>) -> Result<Option<Committed>, Tx
     let mut checks = last.checks;
     checks.extend(plan.checks.iter().cloned());
     let created: Vec<_> = plan.buffer.created().collect();
+    let bytes = last.mutations.len_bytes();
+    let _admitted = plan.branch.pressure.admit(plan.branch, bytes, staging.fragments() > 0).await?;
     let mut registration = Registration::new(plan.branch.clone(), plan.txn, plan.locks.clone(), created);
     let committed =
         submit(&plan, &registration, checks, last.mutations.finish(), staging.fragments()).await?;
@@ -165,7 +168,7 @@ pub(crate) async fn commit(plan: CommitPlan<'_>) -> Result<Option<Committed>, Tx
 }
 
 pub(super) async fn task_timeout(answered: oneshot::Receiver<CommitOutcome>) -> Option<CommitOutcome> {
-    shardforge_common::task::timeout(ANSWER_PATIENCE, answered).await.and_then(Result::ok)
+    task::timeout(ANSWER_PATIENCE, answered).await.and_then(Result::ok)
 }
 
 /// A refusal that is final.
@@ -264,26 +267,33 @@ async fn send(
     task_timeout(answered).await
 }
 
+/// Asks what became of an id, until there is an answer or patience is over: then the outcome is unknown, and what
+/// was asked for may still come (C1).
 async fn ask(plan: &CommitPlan<'_>, registration: &Registration, base: Lsn) -> Result<Committed, TxnError> {
     let branch = plan.branch;
     let mut waited = Duration::ZERO;
     loop {
-        let status = branch.wal.outcome(branch.id, plan.txn, base).await;
+        let asked = branch.wal.outcome(branch.id, plan.txn, base);
+        let status = match task::timeout(ANSWER_PATIENCE, asked).await {
+            // Every record since before the first attempt comes through our own feed, and after
+            // a confirmed snapshot no earlier leader's proposal can still appear.
+            Some(Ok(TxnStatus::LookInLog)) => branch.confirmed_snapshot().await.map(|_| TxnStatus::LookInLog),
+            Some(status) => status,
+            None => {
+                waited += ANSWER_PATIENCE;
+                Err(Error::retry("the log's leader does not answer"))
+            }
+        };
         if let Some(committed) = registration.applied() {
             return Ok(committed);
         }
         match status {
             Ok(TxnStatus::Committed(lsn)) => {
-                branch.wait_applied(lsn).await?;
-                return Ok(registration.applied().unwrap_or(Committed { lsn, time_micros: None }));
+                // As with the answer to a commit, the feed may not have brought it yet.
+                branch.answered.fetch_max(lsn.0, Ordering::SeqCst);
+                return Ok(Committed { lsn, time_micros: None });
             }
-            Ok(TxnStatus::Aborted) => return Err(refused(CommitOutcome::Aborted)),
-            Ok(TxnStatus::LookInLog) => {
-                // Every record since before the first attempt comes through our own feed, and after
-                // a confirmed snapshot no earlier leader's proposal can still appear.
-                branch.confirmed_snapshot().await?;
-                return registration.applied().ok_or_else(|| refused(CommitOutcome::Aborted));
-            }
+            Ok(TxnStatus::Aborted | TxnStatus::LookInLog) => return Err(refused(CommitOutcome::Aborted)),
             Err(error) if waited > PATIENCE => {
                 let mut unknown = refused(CommitOutcome::Unknown);
                 unknown.set_cause(error);

@@ -34,6 +34,7 @@ mod error;
 mod lease;
 mod locks;
 mod need;
+mod pressure;
 mod reader;
 mod refresh;
 mod sorted;

@@ -21,6 +21,7 @@ pub(crate) mod picker;
 mod stream;
 
 use crate::gc;
+use crate::room::Put;
 use crate::shard::Shard;
 pub(crate) use jobs::join;
 use picker::Limits;
@@ -46,9 +47,10 @@ pub(crate) async fn run(shard: Arc<Shard>) {
             worked = step(&shard) => worked,
         };
         match worked {
-            Ok(true) => {}
+            Ok(true) => shard.found_room(Put::Compaction),
             // Readers may still hold what could not be deleted at once.
             Ok(false) => {
+                shard.found_room(Put::Compaction);
                 let _ = task::timeout(LOOK_AGAIN, shard.compaction_wanted()).await;
             }
             Err(error) if error.kind() == ErrorKind::Fenced => {
@@ -57,6 +59,10 @@ pub(crate) async fn run(shard: Arc<Shard>) {
             }
             Err(error) => {
                 tracing::warn!(shard = %shard.place, %error, "a compaction job failed; trying again");
+                // Only then does ingest wait for it.
+                if shard.too_deep() {
+                    shard.no_room(Put::Compaction, &error);
+                }
                 shard.pause(RETRY).await;
             }
         }

@@ -6,6 +6,7 @@
 use crate::compaction::join;
 use crate::layer::file::{LayerFile, LayerWriter};
 use crate::layer::{Layer, LayerKind, LayerMeta};
+use crate::room::Put;
 use crate::shard::{Frozen, Shard, Share};
 use bytes::Bytes;
 use shardforge_common::{Error, ErrorKind, Result, task};
@@ -28,7 +29,10 @@ pub(crate) async fn run(shard: Arc<Shard>) {
             continue;
         };
         match flush(&shard, &frozen).await {
-            Ok(()) => pause = FIRST_PAUSE,
+            Ok(()) => {
+                shard.found_room(Put::Flush);
+                pause = FIRST_PAUSE;
+            }
             Err(error) if error.kind() == ErrorKind::Fenced => {
                 tracing::warn!(shard = %shard.place, %error, "a newer owner has the shard");
                 shard.stop_with(error);
@@ -36,6 +40,7 @@ pub(crate) async fn run(shard: Arc<Shard>) {
             }
             Err(error) => {
                 tracing::warn!(shard = %shard.place, %error, "a memtable could not be written; trying again");
+                shard.no_room(Put::Flush, &error);
                 if shard.stopping() {
                     return;
                 }

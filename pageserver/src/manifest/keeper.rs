@@ -115,11 +115,11 @@ impl ManifestKeeper {
     /// Publishes a change of the latest manifest. Fails with `Fenced` when a newer owner exists.
     ///
     /// While the store cannot be reached it goes on trying: a change of which nobody knows whether it
-    /// took effect must be settled before the next one. It ends without that only when `give_up` says
-    /// so, after which this keeper must not be used for edits again.
+    /// took effect must be settled before the next one. It ends without that only when `give_up`, which hears
+    /// why, says so, after which this keeper must not be used for edits again.
     pub(crate) async fn edit(
         &mut self,
-        give_up: impl Fn() -> bool,
+        give_up: impl Fn(&Error) -> bool,
         change: impl Fn(&mut Manifest),
     ) -> Result<()> {
         let mut pause = PAUSE;
@@ -129,7 +129,7 @@ impl ManifestKeeper {
                 Ok(false) => {}
                 Err(error) => {
                     let passing = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Retry);
-                    if !passing || give_up() {
+                    if !passing || give_up(&error) {
                         return Err(error);
                     }
                     tracing::warn!(folder = %self.layers, %error, "a manifest could not be published; trying again");

@@ -88,12 +88,12 @@ fn add(manifest: &mut Manifest, layer: &LayerMeta) {
 async fn the_old_owner_is_fenced_and_the_new_one_has_all_it_published() {
     let store = store(&PowerLossDisk::new(1));
     let mut old = attach(&store, 1).await.unwrap();
-    old.edit(|| true, |m| add(m, &layer("01A", 0, 10))).await.unwrap();
+    old.edit(|_| true, |m| add(m, &layer("01A", 0, 10))).await.unwrap();
     let mut new = attach(&store, 2).await.unwrap();
     assert_eq!(new.manifest().uploaded, Lsn(10));
-    let late = old.edit(|| true, |m| add(m, &layer("01B", 10, 20))).await;
+    let late = old.edit(|_| true, |m| add(m, &layer("01B", 10, 20))).await;
     assert_eq!(late.unwrap_err().kind(), ErrorKind::Fenced);
-    new.edit(|| true, |m| add(m, &layer("01C", 10, 30))).await.unwrap();
+    new.edit(|_| true, |m| add(m, &layer("01C", 10, 30))).await.unwrap();
     let third = attach(&store, 3).await.unwrap();
     let names: Vec<_> = third.manifest().layers.iter().map(|layer| layer.name.as_str()).collect();
     assert!(names[0].starts_with("01A") && names[1].starts_with("01C") && names.len() == 2);
@@ -114,7 +114,7 @@ async fn only_unnamed_layers_of_lower_generations_are_swept() {
         }
     }
     let mut owner = attach(&store, 4).await.unwrap();
-    owner.edit(|| true, |m| add(m, &layer("01A", 0, 10))).await.unwrap();
+    owner.edit(|_| true, |m| add(m, &layer("01A", 0, 10))).await.unwrap();
     assert_eq!(owner.sweep().await.unwrap(), 3, "of generations 2 and 3, but not the named one");
     assert_eq!(store.list(&folder).await.unwrap().len(), 5);
 }
@@ -127,11 +127,11 @@ async fn an_edit_whose_answer_was_lost_is_settled_before_it_returns() {
         let store: Arc<dyn ObjectStore> =
             Arc::new(LocalFolder::open(Arc::new(faulty.clone()), "/store").unwrap());
         let mut owner = attach(&store, 1).await.unwrap();
-        owner.edit(|| true, |m| add(m, &layer("01A", 0, 10))).await.unwrap();
+        owner.edit(|_| true, |m| add(m, &layer("01A", 0, 10))).await.unwrap();
         // A folder whose sync fails after the link is an answer that is lost.
         faulty.fail_nth(kind, nth);
-        owner.edit(|| false, |m| add(m, &layer("01B", 10, 20))).await.unwrap();
-        owner.edit(|| false, |m| add(m, &layer("01C", 20, 30))).await.unwrap();
+        owner.edit(|_| false, |m| add(m, &layer("01B", 10, 20))).await.unwrap();
+        owner.edit(|_| false, |m| add(m, &layer("01C", 20, 30))).await.unwrap();
         let next = attach(&store, 2).await.unwrap();
         let through: Vec<_> = next.manifest().layers.iter().map(|layer| layer.through.0).collect();
         assert_eq!(through, [10, 20, 30], "failure of {kind:?} number {nth}");
@@ -150,7 +150,7 @@ async fn of_racing_owners_the_highest_generation_wins_and_nothing_counted_is_los
                 for number in 0..6 {
                     let through = owner.manifest().uploaded.0;
                     let layer = layer(&format!("{generation:02}{number:02}"), through, through + 1);
-                    match owner.edit(|| true, |m| add(m, &layer)).await {
+                    match owner.edit(|_| true, |m| add(m, &layer)).await {
                         Ok(()) => counted.push(layer.name.clone()),
                         Err(error) => {
                             assert_eq!(error.kind(), ErrorKind::Fenced);

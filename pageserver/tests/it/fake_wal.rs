@@ -81,7 +81,7 @@ impl FakeWal {
     }
 
     pub(crate) fn report_of(&self, slots: SlotRange) -> Option<IngestReport> {
-        self.state.lock().reports.get(&slots).copied()
+        self.state.lock().reports.get(&slots).cloned()
     }
 
     pub(crate) fn last(&self) -> Lsn {

@@ -13,12 +13,13 @@ pub struct Reports {
     branches: HashMap<BranchRef, BTreeMap<SlotRange, Latest>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Latest {
     generation: Generation,
     manifest: u64,
     uploaded: Lsn,
     ingested: Lsn,
+    full: Option<String>,
 }
 
 impl Reports {
@@ -30,6 +31,7 @@ impl Reports {
             manifest: report.manifest,
             uploaded: report.uploaded,
             ingested: report.ingested,
+            full: report.full,
         };
         let shards = self.branches.entry(report.branch).or_default();
         let stale =
@@ -55,6 +57,16 @@ impl Reports {
     /// Everything up to here has been ingested, by every shard.
     pub fn ingested(&self, branch: BranchRef) -> Lsn {
         self.over_all_slots(branch, |latest| latest.ingested)
+    }
+
+    /// Why the object store takes no more of a branch, when a shard has said so.
+    pub fn full(&self, branch: BranchRef) -> Option<&str> {
+        self.branches.get(&branch)?.values().find_map(|latest| latest.full.as_deref())
+    }
+
+    /// The same of any branch.
+    pub fn any_full(&self) -> Option<&str> {
+        self.branches.keys().find_map(|branch| self.full(*branch))
     }
 
     /// The least over all slots; zero when a slot has no report. Where ranges overlap (a split of which

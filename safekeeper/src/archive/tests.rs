@@ -75,6 +75,7 @@ fn report(first: u16, last: u16, generation: u64, uploaded: u64) -> IngestReport
         manifest: uploaded,
         uploaded: Lsn(uploaded),
         ingested: Lsn(uploaded + 1),
+        full: None,
     }
 }
 

@@ -1,4 +1,8 @@
-//! Drops log entries that nobody needs (L1).
+//! Drops log entries that nobody needs (L1): as soon as a segment goes by it.
+//!
+//! A purge needs a snapshot that covers it. One covers everything applied when it was made, so it serves for all
+//! segments that were there at that time. A snapshot holds recent outcomes and commit times, and can be longer than a
+//! small segment: then a few of them have to go for it ([`worthwhile`]), unless the disk is full.
 
 use super::{ArchiveIndex, Reports};
 use crate::group::GroupState;
@@ -7,16 +11,14 @@ use crate::log::Log;
 use crate::raft::Member;
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
-use shardforge_common::disk::{Disk, OpenMode};
 use shardforge_common::{BranchRef, GroupId, Lsn, Result};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A snapshot that takes longer is given up for this round.
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(60);
-/// A snapshot and what others write meanwhile take less, in bytes.
-const SNAPSHOT_ROOM: usize = 1 << 20;
+/// A snapshot is written for at least so many times its own length in segments.
+const SNAPSHOT_SHARE: u64 = 4;
 
 /// The last log index that can go, of the applied ones: each branch's commits up to `safe` of it are
 /// elsewhere. Pure.
@@ -30,6 +32,12 @@ pub(crate) fn trim_point(state: &GroupState, safe: impl Fn(BranchRef) -> Lsn) ->
     }
 }
 
+/// Whether a purge that gives up so many bytes of segments is worth a snapshot, if it needs one: the last one's
+/// length tells the next one's.
+fn worthwhile(freed_bytes: u64, snapshot_bytes: Option<u64>, full: bool) -> bool {
+    freed_bytes > 0 && (full || snapshot_bytes.is_none_or(|len| freed_bytes >= SNAPSHOT_SHARE * len))
+}
+
 /// The chore of every member: snapshot, then purge.
 pub struct Trim {
     pub(crate) index: Arc<ArchiveIndex>,
@@ -38,30 +46,8 @@ pub struct Trim {
     pub(crate) member: Arc<Member>,
     pub(crate) log: Log,
     pub(crate) group: GroupId,
-    /// It is worth while from so many entries on.
-    pub(crate) min_entries: u64,
-    pub(crate) disk: Arc<dyn Disk>,
-    /// The safekeeper's folder.
-    pub(crate) dir: PathBuf,
-}
-
-impl Trim {
-    /// Whether a snapshot finds room on the disk. One that fails to be written ends the group's member, so a
-    /// full disk is found out beforehand, and trimming waits until there is room again.
-    fn has_room(&self) -> bool {
-        let probe = self.dir.join("room.probe");
-        // One may be left of a process that was killed.
-        let _ = self.disk.remove_file(&probe);
-        let written = self.disk.open(&probe, OpenMode::CreateNew).and_then(|file| {
-            file.write_all_at(&vec![1; SNAPSHOT_ROOM], 0)?;
-            file.sync_data()
-        });
-        let _ = self.disk.remove_file(&probe);
-        if let Err(error) = &written {
-            tracing::warn!(%error, "the log is not trimmed: no room for a snapshot");
-        }
-        written.is_ok()
-    }
+    /// Size of a log segment.
+    pub(crate) segment_bytes: u64,
 }
 
 #[async_trait]
@@ -81,14 +67,18 @@ impl Chore for Trim {
         };
         metrics::gauge!("shardforge_safekeeper_log_trimmed_index").set(purged as f64);
         metrics::gauge!("shardforge_safekeeper_trim_lag_entries").set(point.saturating_sub(purged) as f64);
-        if point < purged + self.min_entries.max(1) {
+        if point <= purged {
             return Ok(());
         }
-        if self.member.status().snapshot_index.is_none_or(|covered| covered < point) {
-            if !self.has_room() {
-                return Ok(());
-            }
+        let freed_bytes = self.log.segments_freed_at(self.group, point) * self.segment_bytes;
+        let covered = self.member.status().snapshot_index.is_some_and(|covered| covered >= point);
+        let snapshot_bytes = if covered { None } else { self.member.snapshot_bytes() };
+        if !worthwhile(freed_bytes, snapshot_bytes, self.log.stats().full.is_some()) {
+            return Ok(());
+        }
+        if !covered {
             self.member.snapshot(SNAPSHOT_WITHIN).await?;
+            metrics::counter!("shardforge_safekeeper_snapshots_total").increment(1);
         }
         self.member.purge(point).await
     }

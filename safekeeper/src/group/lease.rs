@@ -47,7 +47,7 @@ pub enum LeaseBody {
 
 impl LeaseBody {
     /// Its length in bytes.
-    pub(super) const LEN: usize = 56;
+    pub(crate) const LEN: usize = 56;
 
     /// The stored form.
     pub fn encode(&self) -> Bytes {

@@ -14,7 +14,11 @@ use parking_lot::Condvar;
 use shardforge_common::task;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
+
+/// Between two attempts to make a spare on a full disk.
+const SPARE_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// Wakes the pump, whichever way it waits.
 #[derive(Default)]
@@ -165,5 +169,12 @@ pub(crate) fn keep_spare(shared: &Shared, folder: &Folder, len: u64) {
             return;
         }
         prepare_spare(shared, inner, folder, len);
+        let mut inner = shared.inner.lock();
+        if inner.full.is_some() {
+            // Each attempt takes what room there is for a moment, and others need it.
+            inner.spare_rests = true;
+            shared.spare.wait_for(&mut inner, SPARE_AGAIN_AFTER);
+            inner.spare_rests = false;
+        }
     }
 }

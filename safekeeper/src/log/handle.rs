@@ -1,6 +1,7 @@
 //! The handle through which groups use the log.
 
 use super::drive::keep_spare;
+use super::files::Spare;
 use super::pump::LogPump;
 use super::shared::{ASKED_TO, Change, Inner, OPERATION_OVERHEAD, Operation, Shared, stopped_error};
 use super::visible::Found;
@@ -261,6 +262,15 @@ impl Log {
         }
     }
 
+    /// How many segments [`Log::purge_to`] would give up at `index`: all that lie before the oldest one that
+    /// is needed then.
+    pub fn segments_freed_at(&self, group: GroupId, index: u64) -> u64 {
+        let inner = self.0.shared.inner.lock();
+        let current = inner.files.keys().next_back().copied().unwrap_or_default();
+        let needed = inner.visible.first_segment_after(group, index).unwrap_or(current);
+        inner.files.range(..needed).count() as u64
+    }
+
     /// The index purged to, and its marker.
     pub fn purged(&self, group: GroupId) -> Option<(u64, Bytes)> {
         self.0.shared.inner.lock().visible.purged(group)
@@ -351,14 +361,18 @@ impl Log {
 
     fn room(&self, inner: &mut Inner, bytes: u64) -> Result<()> {
         let Some(full) = &inner.full else { return Ok(()) };
-        let fits = inner.waiting_bytes + bytes + OPERATION_OVERHEAD <= inner.room;
-        if !inner.stalled && (fits || !inner.spares.is_empty()) {
+        let needed = inner.waiting_bytes + bytes + OPERATION_OVERHEAD;
+        // An eighth is more than a segment's header, checkpoint and reserve.
+        let fits = |spare: &Spare| needed <= spare.len - spare.len / 8;
+        if !inner.stalled && (needed <= inner.room || inner.spares.iter().any(fits)) {
             return Ok(());
         }
         let error = Error::unavailable(format!("the disk is full, the log takes no more entries: {full}"))
             .with_source(std::io::Error::from(std::io::ErrorKind::StorageFull));
         inner.want_spare = true;
-        self.0.shared.spare.notify_all();
+        if !inner.spare_rests {
+            self.0.shared.spare.notify_all();
+        }
         Err(error)
     }
 

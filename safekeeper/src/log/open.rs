@@ -54,6 +54,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, config: LogConfig) -> Result
             spares,
             next_spare: next_spare + 1,
             preparing: false,
+            spare_rests: false,
             full: None,
             stalled: false,
             room: 0,

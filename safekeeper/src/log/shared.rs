@@ -82,6 +82,8 @@ pub(crate) struct Inner {
     /// A spare is wanted; whoever prepares it says so with `preparing`.
     pub(crate) want_spare: bool,
     pub(crate) preparing: bool,
+    /// The thread that prepares spares pauses after a failure, and is not woken by who finds no room.
+    pub(crate) spare_rests: bool,
     /// Why the last attempt at a spare failed.
     pub(crate) full: Option<String>,
     /// Appends stand in the queue for which there is no room.

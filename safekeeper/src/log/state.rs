@@ -245,6 +245,7 @@ impl State {
     }
 
     /// Panics unless the invariants at the head of this file hold.
+    #[cfg(any(test, debug_assertions))]
     pub(crate) fn validate(&self) {
         for (id, group) in &self.groups {
             assert_eq!(group.last.is_some(), !group.runs.is_empty(), "group {id}: runs without entries");

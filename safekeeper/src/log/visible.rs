@@ -284,6 +284,16 @@ impl Visible {
         self.groups.get(&id)?.purged.clone()
     }
 
+    /// The oldest segment that any group needs once this one is past `index`; `None` when entries that wait are
+    /// the oldest.
+    pub(crate) fn first_segment_after(&self, id: GroupId, index: u64) -> Option<u64> {
+        let firsts = self.groups.iter().filter_map(|(known, group)| {
+            let passed = if *known == id { (index + 1).saturating_sub(group.first) } else { 0 };
+            group.slots.get(usize::try_from(passed).unwrap_or(usize::MAX))
+        });
+        firsts.filter(|slot| !slot.waits()).map(|slot| u64::from(slot.segment)).min()
+    }
+
     pub(crate) fn last(&self, id: GroupId) -> Option<(u64, Bytes)> {
         let group = self.groups.get(&id)?;
         Some((group.last()?, group.last_head.clone()))

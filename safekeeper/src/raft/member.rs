@@ -3,7 +3,7 @@
 use super::log_store::LogStore;
 use super::network::{Links, PeerRequest, PeerResponse, Transport};
 use super::snapshot_file::SnapshotFile;
-use super::state_machine::StateMachine;
+use super::state_machine::{Snapshots, StateMachine};
 use super::type_config::{Callback, Committed, TypeConfig};
 use crate::group::Batch;
 use bytes::Bytes;
@@ -79,6 +79,7 @@ pub struct MemberStatus {
 pub struct Member {
     raft: Raft<TypeConfig, StateMachine>,
     node: NodeId,
+    snapshots: Snapshots,
 }
 
 fn stopped(error: impl std::fmt::Display) -> Error {
@@ -113,15 +114,14 @@ impl Member {
         };
         let raft_config =
             raft_config.validate().map_err(|e| Error::invalid(format!("the group's settings: {e}")))?;
-        let file = SnapshotFile::open(disk, &config.dir)?;
-        // Read here for the sake of the message: a damaged snapshot must name its file.
-        file.read()?;
-        let state_machine = StateMachine::new(machine, store.clone(), file, random);
+        // Verified here for the sake of the message: a damaged snapshot must name its file.
+        let snapshots = Snapshots::new(SnapshotFile::open(disk, &config.dir)?);
+        let state_machine = StateMachine::new(machine, store.clone(), snapshots.clone(), random);
         let links = Links { own: config.node, transport };
         let raft = Raft::new(config.node.0, Arc::new(raft_config), links, store, state_machine)
             .await
             .map_err(|e| Error::internal(format!("the group's member cannot start: {e}")))?;
-        let member = Member { raft, node: config.node };
+        let member = Member { raft, node: config.node, snapshots };
         if member.raft.is_initialized().await.map_err(stopped)? {
             if member.is_single_voter() {
                 member.raft.trigger().elect(false).await.map_err(stopped)?;
@@ -215,17 +215,30 @@ impl Member {
         true
     }
 
-    /// Builds a snapshot of the state as it is, and waits until it is durable.
+    /// Writes a snapshot of the state as it is, and waits until Raft counts on it. When it cannot be written,
+    /// nothing has changed.
     pub async fn snapshot(&self, timeout: Duration) -> Result<u64> {
-        let applied = self.status().applied_index;
+        let view = self.raft.with_state_machine(|machine: &mut StateMachine| {
+            let view = machine.view();
+            Box::pin(std::future::ready(view))
+        });
+        let view = view.await.map_err(stopped)?;
+        let covered = view.index();
+        self.snapshots.write(view).await?;
         self.raft.trigger().snapshot().await.map_err(stopped)?;
         let wait = self.raft.wait(Some(timeout));
-        let built = wait.metrics(
-            |metrics| metrics.snapshot.as_ref().is_some_and(|id| id.index >= applied),
-            "the snapshot is built",
+        let known = wait.metrics(
+            |metrics| metrics.snapshot.as_ref().is_some_and(|id| id.index >= covered),
+            "the snapshot is known",
         );
-        let metrics = built.await.map_err(|e| Error::unavailable(format!("no snapshot was built: {e}")))?;
+        let metrics =
+            known.await.map_err(|e| Error::unavailable(format!("the snapshot is not known yet: {e}")))?;
         Ok(metrics.snapshot.as_ref().map_or(0, |id| id.index))
+    }
+
+    /// The length of the current snapshot; `None` when there is none.
+    pub fn snapshot_bytes(&self) -> Option<u64> {
+        self.snapshots.len_bytes()
     }
 
     /// Drops log entries up to `index`, as far as the snapshot covers them. It may take a while.

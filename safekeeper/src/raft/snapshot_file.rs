@@ -12,34 +12,50 @@
 //!
 //! A snapshot is written beside the current one, synced, and renamed over it, and the folder is
 //! synced: a crash leaves the old one or the new one, whole. A purge of the log comes only after.
+//!
+//! The room for the next one is taken in advance: the log may fill the disk, and then a snapshot is what lets
+//! it be trimmed.
 
-use super::type_config::SnapshotMeta;
+use super::type_config::{LogId, SnapshotMeta};
 use bytes::{BufMut, Bytes, BytesMut};
-use shardforge_common::disk::{Disk, OpenMode, read_file};
+use parking_lot::Mutex;
+use shardforge_common::disk::{Disk, DiskFile, OpenMode, read_file};
 use shardforge_common::file_header::{FILE_HEADER_LEN, FileKind};
 use shardforge_common::{Error, Result};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const KIND: FileKind = FileKind { magic: *b"SFRAFTSN", version: 1, features: 0 };
 const CRC_AT: usize = FILE_HEADER_LEN;
 const FIXED_LEN: usize = FILE_HEADER_LEN + 16;
 const NAME: &str = "snapshot";
 const TEMPORARY: &str = "snapshot.new";
+/// By how much the next snapshot may well be longer than this one, in bytes, beside a quarter.
+const LEAST_ROOM: usize = 64 << 10;
 
-/// The folder of one group's snapshot.
+/// The folder of one group's snapshot. Clones are the same one.
 #[derive(Clone)]
 pub(super) struct SnapshotFile {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    /// How far the current one goes. Locked while one is written: an older one never replaces a newer.
+    current: Arc<Mutex<Option<LogId>>>,
+    /// Its length in bytes, 0 for none: to be asked without the lock.
+    len_bytes: Arc<AtomicU64>,
 }
 
 impl SnapshotFile {
-    /// Opens the folder, making it when it is missing.
+    /// Opens the folder, making it when it is missing, and verifies the snapshot in it.
     pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self> {
-        let file = Self { disk, dir: dir.to_path_buf() };
+        let (current, len_bytes) = (Arc::default(), Arc::default());
+        let file = Self { disk, dir: dir.to_path_buf(), current, len_bytes };
         file.disk.create_dir_all(dir).map_err(|e| file.failed("make", e))?;
+        if let Some((meta, state)) = file.read()? {
+            *file.current.lock() = meta.last_log_id;
+            file.len_bytes.store(state.len() as u64, Ordering::Relaxed);
+        }
         Ok(file)
     }
 
@@ -48,22 +64,57 @@ impl SnapshotFile {
             .with_source(error)
     }
 
-    /// Puts a snapshot in the place of the current one, durably.
+    /// Puts a snapshot in the place of the current one, durably, unless that one goes as far. A failure leaves
+    /// the current one as it is.
     pub(super) fn write(&self, meta: &SnapshotMeta, state: &[u8], salt: [u8; 16]) -> Result<()> {
+        let mut current = self.current.lock();
+        if current.is_some() && *current >= meta.last_log_id {
+            return Ok(());
+        }
         let bytes = encode(meta, state, salt);
         let (temporary, name) = (self.dir.join(TEMPORARY), self.dir.join(NAME));
         let result = (|| {
-            match self.disk.remove_file(&temporary) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-            let file = self.disk.open(&temporary, OpenMode::CreateNew)?;
+            let file = self.temporary()?;
             file.write_all_at(&bytes, 0)?;
+            file.set_len(bytes.len() as u64)?;
             file.sync_data()?;
             self.disk.rename(&temporary, &name)?;
             self.disk.sync_dir(&self.dir)
         })();
-        result.map_err(|e| self.failed("write", e))
+        if let Err(error) = result {
+            // What others write may need the room.
+            let _ = self.disk.remove_file(&temporary);
+            return Err(self.failed("write", error));
+        }
+        *current = meta.last_log_id;
+        self.len_bytes.store(state.len() as u64, Ordering::Relaxed);
+        self.take_room(bytes.len());
+        Ok(())
+    }
+
+    /// The length of the current one's state; `None` when there is none.
+    pub(super) fn len_bytes(&self) -> Option<u64> {
+        Some(self.len_bytes.load(Ordering::Relaxed)).filter(|len| *len > 0)
+    }
+
+    /// The file for the next snapshot: there, with room, or made now.
+    fn temporary(&self) -> io::Result<Arc<dyn DiskFile>> {
+        let path = self.dir.join(TEMPORARY);
+        match self.disk.open(&path, OpenMode::ReadWrite) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => self.disk.open(&path, OpenMode::CreateNew),
+            opened => opened,
+        }
+    }
+
+    /// Takes room for the next snapshot, which is not much longer than this one. Without it, that one finds out
+    /// whether there is any.
+    fn take_room(&self, len: usize) {
+        let zeros = vec![0; len + len / 4 + LEAST_ROOM];
+        let filled = self.temporary().and_then(|file| file.write_all_at(&zeros, 0));
+        if let Err(error) = filled {
+            tracing::debug!(dir = %self.dir.display(), %error, "no room for the next snapshot");
+            let _ = self.disk.remove_file(&self.dir.join(TEMPORARY));
+        }
     }
 
     /// The current snapshot, verified.

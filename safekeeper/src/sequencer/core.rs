@@ -2,7 +2,7 @@
 
 use super::leases;
 use super::pending::{PendingSet, Waiter};
-use super::requests::LeaseDone;
+use super::requests::{LeaseDone, full};
 use super::{Answer, Request};
 use crate::certifier::{Certifier, Verdict, WriteSet};
 use crate::group::{Batch, BranchState, Effect, GroupState, OpenBody, Outcome};
@@ -62,14 +62,34 @@ impl Tail {
 /// The moment of a run: wall clock in microseconds, and time since boot.
 pub(super) type Now = (i64, Duration);
 
+/// What a run sees of the world.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The moment: wall clock in microseconds, and time since boot.
+    pub now: (i64, Duration),
+    /// The applied state.
+    pub state: &'a GroupState,
+    /// Who has which branch to itself.
+    pub leases: &'a Leases,
+    /// Whether a batch of so many bytes finds room in the log.
+    pub room: &'a dyn Fn(u64) -> Result<()>,
+}
+
 /// The batch that a run builds.
 #[derive(Default)]
 pub(super) struct Draft {
     records: Vec<(RecordHeader, Bytes)>,
     bytes: usize,
+    /// What was proposed before and may not have come to the log yet.
+    ahead_bytes: usize,
 }
 
 impl Draft {
+    /// Whether one more record finds room.
+    pub(super) fn room(&self, context: &Context<'_>, body_len: usize) -> Result<()> {
+        (context.room)((self.ahead_bytes + self.bytes + HEADER_LEN + body_len) as u64)
+    }
+
     pub(super) fn push(&mut self, header: RecordHeader, body: Bytes) {
         self.bytes += HEADER_LEN + body.len();
         self.records.push((header, body));
@@ -86,6 +106,7 @@ pub struct SequencerCore {
     pub(super) window_order: VecDeque<(BranchId, Lsn)>,
     pub(super) window_bytes: usize,
     in_flight: usize,
+    in_flight_bytes: usize,
 }
 
 impl SequencerCore {
@@ -99,6 +120,7 @@ impl SequencerCore {
             window_order: VecDeque::new(),
             window_bytes: 0,
             in_flight: 0,
+            in_flight_bytes: 0,
         }
     }
 
@@ -112,43 +134,39 @@ impl SequencerCore {
         self.in_flight
     }
 
-    /// Takes requests until there are none or the batch is full. `state` is the applied state.
+    /// Takes requests until there are none or the batch is full.
     pub fn run(
         &mut self,
-        now: Now,
-        state: &GroupState,
-        leases: &Leases,
+        context: &Context<'_>,
         requests: &mut VecDeque<Request>,
         answers: &mut Vec<Answer>,
     ) -> Option<Batch> {
-        let mut draft = Draft::default();
+        let mut draft = Draft { ahead_bytes: self.in_flight_bytes, ..Draft::default() };
         while draft.bytes < self.config.max_batch_bytes {
             let Some(request) = requests.pop_front() else { break };
             match request {
                 Request::Commit(request, done) => {
-                    let lease = leases.of(request.branch.branch);
-                    let admitted = lease.lock().admit(request.sender, now.1);
+                    let lease = context.leases.of(request.branch.branch);
+                    let admitted = lease.lock().admit(request.sender, context.now.1);
                     match admitted {
-                        Ok(()) => self.commit(now, state, request, done, &mut draft, answers),
+                        Ok(()) => self.commit(context, request, done, &mut draft, answers),
                         Err(left) => answers.push(Answer::Commit(done, leases::refusal(left))),
                     }
                 }
-                Request::Stage(request, done) => self.stage(now, state, request, done, &mut draft, answers),
-                Request::Abandon { branch, txn } => self.abandon(now, branch, txn, &mut draft),
+                Request::Stage(request, done) => self.stage(context, request, done, &mut draft, answers),
+                Request::Abandon { branch, txn } => self.abandon(context, branch, txn, &mut draft),
                 Request::Outcome { branch, txn, base, done } => {
-                    self.outcome(now, state, (branch, txn, base), done, &mut draft, answers);
+                    self.outcome(context, (branch, txn, base), done, &mut draft, answers);
                 }
                 Request::Lease { branch, holder, within, done } => {
-                    self.lease(now, leases, (branch, holder, within), done, &mut draft, answers);
+                    self.lease(context, (branch, holder, within), done, &mut draft, answers);
                 }
-                Request::GiveBack { branch, holder } => {
-                    self.give_back(now, leases, branch, holder, &mut draft)
-                }
+                Request::GiveBack { branch, holder } => self.give_back(context, branch, holder, &mut draft),
                 Request::LsnAt { branch, time_micros, done } => {
-                    let lsn = self.lsn_at(now, state, branch, time_micros);
+                    let lsn = self.lsn_at(context.now, context.state, branch, time_micros);
                     answers.push(Answer::LsnAt(done, lsn));
                 }
-                Request::Open { branch, done } => self.open(now, branch, done, &mut draft, answers),
+                Request::Open { branch, done } => self.open(context, branch, done, &mut draft, answers),
             }
         }
         self.shrink_windows();
@@ -156,6 +174,7 @@ impl SequencerCore {
             return None;
         }
         self.in_flight += 1;
+        self.in_flight_bytes += draft.bytes;
         metrics::counter!("shardforge_safekeeper_batches_total").increment(1);
         Some(Batch::build(self.term, &draft.records))
     }
@@ -187,8 +206,7 @@ impl SequencerCore {
 
     fn commit(
         &mut self,
-        now: Now,
-        state: &GroupState,
+        context: &Context<'_>,
         request: CommitRequest,
         done: Completion<CommitOutcome>,
         draft: &mut Draft,
@@ -200,7 +218,7 @@ impl SequencerCore {
         };
         let waiter = Waiter::Committer { done, negative: None };
         let Err(Waiter::Committer { done, .. }) = tail.pending.join(request.txn, waiter) else { return };
-        let outcomes = &state.branches[&request.branch.branch].outcomes;
+        let outcomes = &context.state.branches[&request.branch.branch].outcomes;
         let decided = match outcomes.get(request.txn) {
             Some(Outcome::Committed { lsn, time_micros }) => {
                 Some(CommitOutcome::Committed { lsn, time_micros })
@@ -211,6 +229,10 @@ impl SequencerCore {
         };
         if let Some(outcome) = decided {
             return answers.push(Answer::Commit(done, outcome));
+        }
+        // Before it is certified: that counts its writes as pending. A negative verdict may need a record as well.
+        if let Err(no_room) = draft.room(context, request.mutations.as_bytes().len()) {
+            return answers.push(Answer::Commit(done, full(&no_room)));
         }
         let writes = match readable(&request.mutations, &[]) {
             Ok(writes) => writes,
@@ -228,7 +250,7 @@ impl SequencerCore {
             branch: request.branch.branch,
             lsn: Lsn::ZERO,
             prev_lsn: Lsn::ZERO,
-            time_micros: tail.tick(now),
+            time_micros: tail.tick(context.now),
             txn: request.txn,
             fragment: request.fragments,
             attempt: request.attempt,
@@ -269,8 +291,7 @@ impl SequencerCore {
 
     fn stage(
         &mut self,
-        now: Now,
-        state: &GroupState,
+        context: &Context<'_>,
         request: FragmentRequest,
         done: Completion<CommitOutcome>,
         draft: &mut Draft,
@@ -285,7 +306,7 @@ impl SequencerCore {
             return tail.pending.begin_fragment(txn, fragment, done);
         }
         let staged = tail.staged.get(&txn).map_or(0, |staged| staged.fragments);
-        let decided = match state.branches[&request.branch.branch].outcomes.get(txn) {
+        let decided = match context.state.branches[&request.branch.branch].outcomes.get(txn) {
             Some(Outcome::Aborted) => Some(CommitOutcome::Aborted),
             Some(Outcome::Committed { .. }) => {
                 Some(CommitOutcome::Invalid { reason: format!("transaction {txn} has committed") })
@@ -302,6 +323,9 @@ impl SequencerCore {
         };
         if let Some(outcome) = decided {
             return answers.push(Answer::Commit(done, outcome));
+        }
+        if let Err(no_room) = draft.room(context, request.mutations.as_bytes().len()) {
+            return answers.push(Answer::Commit(done, full(&no_room)));
         }
         let writes = match readable(&request.mutations, &request.fresh) {
             Ok(writes) => writes,
@@ -327,7 +351,7 @@ impl SequencerCore {
             }
         }
         tail.certifier.stage(txn, &writes);
-        tail.staged.insert(txn, StagedTail { fragments: fragment + 1, heard_at: now.1, has_rows });
+        tail.staged.insert(txn, StagedTail { fragments: fragment + 1, heard_at: context.now.1, has_rows });
         tail.pending.begin_fragment(txn, fragment, done);
         let header = RecordHeader {
             kind: RecordKind::Fragment,
@@ -335,7 +359,7 @@ impl SequencerCore {
             branch: request.branch.branch,
             lsn: Lsn::ZERO,
             prev_lsn: Lsn::ZERO,
-            time_micros: tail.tick(now),
+            time_micros: tail.tick(context.now),
             txn,
             fragment,
             attempt: 0,
@@ -343,19 +367,25 @@ impl SequencerCore {
         draft.push(header, request.mutations.as_bytes().clone());
     }
 
-    fn abandon(&mut self, now: Now, branch: BranchRef, txn: TxnId, draft: &mut Draft) {
+    fn abandon(&mut self, context: &Context<'_>, branch: BranchRef, txn: TxnId, draft: &mut Draft) {
         let Ok(tail) = self.tail(branch) else { return };
         // A commit in flight decides; and of what was never staged there is nothing to drop.
         if tail.pending.has(txn) || !tail.staged.contains_key(&txn) {
             return;
         }
-        tail.abort(now, branch.branch, txn, None, draft);
+        if draft.room(context, 0).is_err() {
+            // Due at once for whoever looks for those of which nothing is heard any more.
+            if let Some(staged) = tail.staged.get_mut(&txn) {
+                staged.heard_at = Duration::ZERO;
+            }
+            return;
+        }
+        tail.abort(context.now, branch.branch, txn, None, draft);
     }
 
     fn outcome(
         &mut self,
-        now: Now,
-        state: &GroupState,
+        context: &Context<'_>,
         (branch, txn, base): (BranchRef, TxnId, Lsn),
         done: Completion<Result<TxnStatus>>,
         draft: &mut Draft,
@@ -366,22 +396,24 @@ impl SequencerCore {
             Err(reason) => return answers.push(Answer::Status(done, Err(Error::not_found(reason)))),
         };
         let Err(Waiter::Asker(done)) = tail.pending.join(txn, Waiter::Asker(done)) else { return };
-        let outcomes = &state.branches[&branch.branch].outcomes;
+        let outcomes = &context.state.branches[&branch.branch].outcomes;
         let decided = match outcomes.get(txn) {
             Some(Outcome::Committed { lsn, .. }) => Some(TxnStatus::Committed(lsn)),
             Some(Outcome::Aborted) => Some(TxnStatus::Aborted),
             None if base < outcomes.floor() => Some(TxnStatus::LookInLog),
             None => None,
         };
-        match decided {
-            Some(status) => answers.push(Answer::Status(done, Ok(status))),
-            None => tail.abort(now, branch.branch, txn, Some(Waiter::Asker(done)), draft),
+        match (decided, draft.room(context, 0)) {
+            (Some(status), _) => answers.push(Answer::Status(done, Ok(status))),
+            (None, Ok(())) => tail.abort(context.now, branch.branch, txn, Some(Waiter::Asker(done)), draft),
+            // Undecided it stays until the answer can be made true.
+            (None, Err(no_room)) => answers.push(Answer::Status(done, Err(no_room))),
         }
     }
 
     fn open(
         &mut self,
-        now: Now,
+        context: &Context<'_>,
         branch: BranchRef,
         done: Completion<Result<()>>,
         draft: &mut Draft,
@@ -395,6 +427,11 @@ impl SequencerCore {
         if let Some(waiters) = self.opening.get_mut(&branch.branch) {
             return waiters.push(done);
         }
+        let now = context.now;
+        let body = OpenBody { tenant: branch.tenant, lsn: Lsn::ZERO, time_micros: now.0 }.encode();
+        if let Err(no_room) = draft.room(context, body.len()) {
+            return answers.push(Answer::Open(done, Err(no_room)));
+        }
         self.opening.insert(branch.branch, vec![done]);
         let header = RecordHeader {
             kind: RecordKind::Open,
@@ -407,8 +444,7 @@ impl SequencerCore {
             fragment: 0,
             attempt: 0,
         };
-        let body = OpenBody { tenant: branch.tenant, lsn: Lsn::ZERO, time_micros: now.0 };
-        draft.push(header, body.encode());
+        draft.push(header, body);
     }
 
     /// Answers those who waited for a batch's records. `state` has the batch applied.
@@ -421,6 +457,7 @@ impl SequencerCore {
     ) {
         if batch.term == self.term {
             self.in_flight = self.in_flight.saturating_sub(1);
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(batch.bytes.len());
         }
         for effect in effects {
             match effect {

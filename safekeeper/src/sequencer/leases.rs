@@ -1,10 +1,10 @@
 //! The sole-writer lease on its way through the log (S2); see [`crate::lease`].
 
 use super::Answer;
-use super::core::{Draft, Now, SequencerCore, Tail};
+use super::core::{Context, Draft, Now, SequencerCore, Tail};
 use super::requests::LeaseDone;
 use crate::group::{LeaseBody, LeaseState, Process};
-use crate::lease::{Leases, Wish};
+use crate::lease::Wish;
 use shardforge_common::wal::{RecordHeader, RecordKind};
 use shardforge_common::{BranchId, BranchRef, ComputeId, Error, Lsn, TxnId};
 use shardforge_proto::wal::{CommitOutcome, LeaseGrant};
@@ -26,8 +26,7 @@ pub(crate) fn held_elsewhere(left: Duration) -> Error {
 impl SequencerCore {
     pub(super) fn lease(
         &mut self,
-        now: Now,
-        leases: &Leases,
+        context: &Context<'_>,
         (branch, holder, within): (BranchRef, ComputeId, Option<Process>),
         done: LeaseDone,
         draft: &mut Draft,
@@ -37,8 +36,19 @@ impl SequencerCore {
             Ok(tail) => tail,
             Err(reason) => return answers.push(Answer::Lease(done, Err(Error::not_found(reason)))),
         };
-        let Some(duration) = leases.duration() else { return answers.push(Answer::Lease(done, Ok(None))) };
-        let wish = leases.of(branch.branch).lock().wish(holder, duration, now.1);
+        let Some(duration) = context.leases.duration() else {
+            return answers.push(Answer::Lease(done, Ok(None)));
+        };
+        let wish = {
+            let lease = context.leases.of(branch.branch);
+            let mut lease = lease.lock();
+            // Without room for the record nobody gets it anew, and snapshots are confirmed one by one (S1). A
+            // renewal needs none.
+            match draft.room(context, LeaseBody::LEN) {
+                Err(_) if !lease.is_held_by(holder) => lease.pass_by(holder, context.now.1),
+                _ => lease.wish(holder, duration, context.now.1),
+            }
+        };
         match wish {
             Wish::Refused => answers.push(Answer::Lease(done, Ok(None))),
             // Its record is still on the way.
@@ -50,22 +60,23 @@ impl SequencerCore {
             Wish::Grant => {
                 tail.leasing.push(done);
                 let body = LeaseBody::Granted(LeaseState { holder, duration, within });
-                push(now, branch.branch, tail, body, draft);
+                push(context.now, branch.branch, tail, body, draft);
             }
         }
     }
 
     pub(super) fn give_back(
         &mut self,
-        now: Now,
-        leases: &Leases,
+        context: &Context<'_>,
         branch: BranchRef,
         holder: ComputeId,
         draft: &mut Draft,
     ) {
         let Ok(tail) = self.tail(branch) else { return };
-        if leases.of(branch.branch).lock().give_back(holder) {
-            push(now, branch.branch, tail, LeaseBody::GivenBack(holder), draft);
+        let given_back = context.leases.of(branch.branch).lock().give_back(holder);
+        // Without the record a later leader waits for a lease that nobody uses.
+        if given_back && draft.room(context, LeaseBody::LEN).is_ok() {
+            push(context.now, branch.branch, tail, LeaseBody::GivenBack(holder), draft);
         }
     }
 }

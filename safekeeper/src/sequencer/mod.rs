@@ -17,6 +17,9 @@
 //!    then among the outcomes (C1). So a request sent again waits for the first, and has its answer.
 //! 4. A final negative answer to a second attempt, and to the question what became of an id, is an
 //!    abort record in the log before it is told (C1).
+//! 5. While the disk is full nothing is proposed: commits are refused, the lease is only renewed, which takes no
+//!    record, and what became of an undecided id stays open. A batch that found its segment full nevertheless
+//!    waits in the log, and those behind it are refused as well.
 //!
 //! # Life of a request
 //!
@@ -31,7 +34,7 @@ mod pending;
 mod rebuild;
 mod requests;
 
-pub use self::core::{CoreConfig, SequencerCore};
+pub use self::core::{Context, CoreConfig, SequencerCore};
 pub(crate) use leases::held_elsewhere;
 pub use rebuild::Rebuild;
 pub(crate) use requests::LeaseDone;
@@ -40,6 +43,7 @@ pub use requests::{Answer, Request};
 use crate::group::{Applied, Batch, GroupState};
 use crate::lease::Leases;
 use parking_lot::{Mutex, RwLock};
+use shardforge_common::Result;
 use shardforge_common::clock::Clock;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -52,6 +56,10 @@ pub trait Proposer: Send + Sync {
     /// Proposes a batch under its term. Must not block, and must keep the order of calls. A batch that
     /// does not make it into the log under that term is reported to [`Sequencer::stand_down`].
     fn propose(&self, batch: Batch);
+
+    /// Whether a batch of so many bytes finds room. One that is proposed without waits in the log until there
+    /// is, and everything behind it. An error of kind `Unavailable` says what was tried.
+    fn room(&self, bytes: u64) -> Result<()>;
 }
 
 enum Role {
@@ -126,17 +134,29 @@ impl Sequencer {
                     answers.extend(waiting.into_iter().map(|request| request.refuse(reason)));
                 }
                 Role::Leading(core) => loop {
+                    let proposer = self.proposer.get().expect("connected before the first leadership");
                     full = core.in_flight() >= self.depth;
                     let mut waiting = std::mem::take(&mut *self.inbox.lock());
+                    if full
+                        && !waiting.is_empty()
+                        && let Err(no_room) = proposer.room(0)
+                    {
+                        answers.extend(waiting.drain(..).map(|request| request.refuse_full(&no_room)));
+                    }
                     if full || waiting.is_empty() {
                         self.put_back(waiting);
                         break;
                     }
                     let now = (self.clock.wall_micros(), self.clock.boottime());
-                    let batch = core.run(now, &self.state.read(), &self.leases, &mut waiting, &mut answers);
+                    let room = |bytes| proposer.room(bytes);
+                    let batch = {
+                        let state = self.state.read();
+                        let context = Context { now, state: &state, leases: &self.leases, room: &room };
+                        core.run(&context, &mut waiting, &mut answers)
+                    };
                     self.put_back(waiting);
                     if let Some(batch) = batch {
-                        self.proposer.get().expect("connected before the first leadership").propose(batch);
+                        proposer.propose(batch);
                     }
                 },
             }
@@ -235,11 +255,14 @@ impl Sequencer {
             tracing::info!(%branch, %txn, "a staged transaction was not heard of for its lease: aborting it");
             self.enqueue(Request::Abandon { branch, txn });
         }
-        // Whoever came while the lock was held for looking went away without a run.
+        // Whoever came while the lock was held for looking went away without a run; and whoever waits behind a
+        // batch for which the disk has no room hears of it now.
         self.pump();
     }
 }
 
+#[cfg(test)]
+mod full_tests;
 #[cfg(test)]
 mod lease_tests;
 #[cfg(test)]

@@ -82,6 +82,21 @@ impl Request {
             Request::Open { done, .. } => Answer::Open(done, Err(Error::retry(reason))),
         }
     }
+
+    /// The answer of one who has no room to write a decision. Nothing of the request has happened.
+    pub fn refuse_full(self, no_room: &Error) -> Answer {
+        match self {
+            Request::Commit(_, done) | Request::Stage(_, done) => Answer::Commit(done, full(no_room)),
+            Request::Outcome { done, .. } => Answer::Status(done, Err(no_room.clone())),
+            Request::Open { done, .. } => Answer::Open(done, Err(no_room.clone())),
+            other => other.refuse("the log waits for room on its disk"),
+        }
+    }
+}
+
+/// What a commit or fragment is told that finds no room.
+pub(super) fn full(no_room: &Error) -> CommitOutcome {
+    CommitOutcome::Full { reason: no_room.to_string() }
 }
 
 /// An answer on its way: called after all locks were given back.

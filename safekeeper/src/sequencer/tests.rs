@@ -5,8 +5,9 @@ use crate::group::{OpenBody, Process};
 use bytes::Bytes;
 use shardforge_common::clock::ManualClock;
 use shardforge_common::mutation::{Aspects, Mutation, MutationList, MutationListBuilder};
-use shardforge_common::{BranchId, BranchRef, ComputeId, Lsn, NodeId, Result, TenantId, TxnId};
+use shardforge_common::{BranchId, BranchRef, ComputeId, Error, Lsn, NodeId, Result, TenantId, TxnId};
 use shardforge_proto::wal::{Check, CommitOutcome, CommitRequest, FragmentRequest, LeaseGrant};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub(super) fn branch() -> BranchRef {
@@ -32,13 +33,17 @@ fn check(key: u8, read_at: u64) -> Check {
     Check::Key { key, aspects: Aspects::ALL, read_at: Lsn(read_at) }
 }
 
-/// Keeps what is proposed until the test applies it.
+/// Keeps what is proposed until the test applies it. Without room it says so.
 #[derive(Default)]
-pub(super) struct HeldLog(pub(super) Mutex<VecDeque<Batch>>);
+pub(super) struct HeldLog(pub(super) Mutex<VecDeque<Batch>>, pub(super) AtomicBool);
 
 impl Proposer for HeldLog {
     fn propose(&self, batch: Batch) {
         self.0.lock().push_back(batch);
+    }
+
+    fn room(&self, _: u64) -> Result<()> {
+        if self.1.load(Ordering::Relaxed) { Err(Error::unavailable("the disk is full")) } else { Ok(()) }
     }
 }
 

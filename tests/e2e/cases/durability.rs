@@ -120,6 +120,9 @@ fn disposable() {
     let before = fill(&server);
     // Everything is in layers, and the log before them has been trimmed.
     eventually("layers were uploaded", || server.metric("shardforge_pageserver_layers_uploaded_total") > 3.0);
+    let segments = || server.metric("shardforge_safekeeper_log_segments");
+    let trimmed = || server.metric("shardforge_safekeeper_log_trimmed_index");
+    eventually("the log was trimmed to its last segments", || trimmed() > 15.0 && segments() <= 2.0);
     server.kill();
     std::fs::remove_dir_all(folder.join("pageserver")).unwrap();
     std::fs::remove_dir_all(folder.join("compute")).unwrap();
