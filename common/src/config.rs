@@ -164,7 +164,7 @@ sections! {
         segment_bytes: ByteSize = ByteSize(64 << 20), "Size of a log segment.";
         log_cache_bytes: ByteSize = ByteSize(64 << 20), "Memory for recent log entries.";
         certifier_bytes: ByteSize = ByteSize(64 << 20), "Memory for recent writes that commits are checked against.";
-        lease_ms: u64 = 0, "How long a compute that has a branch to itself may read without asking, in milliseconds; 0: it always asks. Turn it off where machines can be frozen with their clocks.";
+        lease_ms: u64 = 2000, "How long a compute that has a branch to itself may read without asking, in milliseconds; 0: it always asks. Turn it off where machines can be frozen with their clocks.";
     }
     /// Pages and layers.
     pageserver: PageserverConfig {
