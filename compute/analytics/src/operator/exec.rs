@@ -124,7 +124,9 @@ impl ExecutionPlan for OperatorExec {
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![self.operator.appends(); self.inputs.len()]
+        // An operator that depends on its input's order says no, although it keeps it: otherwise DataFusion
+        // would sort below it for what is above, and so take its own order away.
+        vec![self.operator.appends() && self.order.is_none(); self.inputs.len()]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

@@ -121,3 +121,29 @@ select a, nth_value(a, 2) over (order by a) from t order by a
 5|2
 6|2
 7|2
+
+-- Windows of different orders in one query, each over its own.
+select a, row_number() over (partition by b order by a) as n, row_number() over (partition by b order by a desc) as m from t order by a
+----
+1|1|3
+2|1|2
+3|2|2
+4|1|1
+5|1|1
+6|2|1
+7|3|1
+
+select a, count(*) over (partition by b order by a) as n, sum(a) over (partition by c order by a) as s, rank() over (order by b desc) from t order by a
+----
+1|1|1|5
+2|1|2|3
+3|2|3|5
+4|1|4|1
+5|1|5|2
+6|2|6|3
+7|3|7|5
+
+select a from (select a, row_number() over (order by a) as n, row_number() over (order by a desc) as m from t) q where n = 1 or m = 1 order by a
+----
+1
+7
