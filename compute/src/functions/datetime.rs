@@ -5,7 +5,7 @@ use super::call::{Call, ScalarFunction, stable, strict, volatile};
 use super::clock::{is_infinite, to_local, to_utc};
 use crate::{SqlError, SqlResult};
 use jiff::tz::TimeZone;
-use shardforge_types::datetime::{arithmetic as a, calendar, fields as f, zone};
+use shardforge_types::datetime::{arithmetic as a, calendar, fields as f, is_valid_timestamp, zone};
 use shardforge_types::typmod::{Coercion, coerce};
 use shardforge_types::{Datum, Interval, Numeric, Oid, PgType, SqlState, ValueError, oids};
 
@@ -30,8 +30,9 @@ fn zone_of<'a>(call: &Call<'a>) -> &'a TimeZone {
     &call.context.settings().time_zone
 }
 
-fn named_zone(name: &str) -> Result<TimeZone, ValueError> {
-    zone::parse_operand(name)
+/// The zone by whose calendar `date_trunc` counts.
+fn calendar_zone(name: &str) -> Result<TimeZone, ValueError> {
+    Ok(zone::parse_operand(name)?.calendar_zone().unwrap_or(TimeZone::UTC))
 }
 
 /// The zone that an interval is from UTC.
@@ -148,13 +149,11 @@ fn from_epoch(seconds: f64) -> SqlResult<i64> {
         return Ok(if seconds > 0.0 { i64::MAX } else { i64::MIN });
     }
     let micros = ((seconds - EPOCH) * SECOND as f64).round_ties_even();
-    if seconds.is_nan() || !(-2.11e17..9.3e18).contains(&micros) {
-        let message = if seconds.is_nan() {
-            "timestamp cannot be NaN".to_owned()
-        } else {
-            format!("timestamp out of range: \"{seconds}\"")
-        };
-        return Err(SqlError::new(SqlState::DATETIME_VALUE_OUT_OF_RANGE, message));
+    if seconds.is_nan() {
+        return Err(out_of_range("timestamp cannot be NaN"));
+    }
+    if !is_valid_timestamp(micros as i64) {
+        return Err(out_of_range(format!("timestamp out of range: \"{seconds}\"")));
     }
     Ok(micros as i64)
 }
@@ -165,19 +164,26 @@ fn wall_clock(call: &Call<'_>) -> i64 {
 
 /// The start of the interval-wide bin, counted from `origin`, that a timestamp is in.
 fn bin(width: Interval, at: i64, origin: i64) -> SqlResult<i64> {
+    if is_infinite(at) {
+        return Ok(at);
+    }
+    if is_infinite(origin) {
+        return Err(out_of_range("origin out of range"));
+    }
     if width.months != 0 {
         let message = "timestamps cannot be binned into intervals containing months or years";
         return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
     }
-    let step = i64::try_from(width.compare_value()).unwrap_or(i64::MAX);
+    let too_long = || out_of_range("interval out of range");
+    let days = i64::from(width.days).checked_mul(shardforge_types::interval::DAY_MICROS);
+    let step = days.and_then(|days| days.checked_add(width.micros)).ok_or_else(too_long)?;
     if step <= 0 {
         return Err(out_of_range("stride must be greater than zero"));
     }
-    if is_infinite(at) {
-        return Ok(at);
-    }
-    let distance = at.checked_sub(origin).ok_or_else(|| out_of_range("timestamp out of range"))?;
-    Ok(at - distance.rem_euclid(step))
+    let distance = at.checked_sub(origin).ok_or_else(too_long)?;
+    // Only when rounding down leads past both may the start be outside what a timestamp can be.
+    let start = at.checked_sub(distance.rem_euclid(step));
+    start.filter(|start| is_valid_timestamp(*start)).ok_or_else(|| out_of_range("timestamp out of range"))
 }
 
 /// Whether two periods share a moment. A period's ends may come in either order, and a null end leaves it open.
@@ -370,7 +376,7 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         1284,
         "date_trunc",
         body!(|name: &str, x: TimestampTz, zone: &str| {
-            TimestampTz(f::truncate_timestamptz(name, x.0, &named_zone(zone)?)?)
+            TimestampTz(f::truncate_timestamptz(name, x.0, &calendar_zone(zone)?)?)
         }),
     ),
     strict(1218, "date_trunc", body!(|name: &str, x: Interval| f::truncate_interval(name, x))),
@@ -392,12 +398,12 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     strict(
         1159,
         "timezone",
-        body!(|name: &str, x: TimestampTz| Timestamp(zone::to_local(x.0, &named_zone(name)?))),
+        body!(|name: &str, x: TimestampTz| Timestamp(zone::parse_operand(name)?.to_local(x.0))),
     ),
     strict(
         2069,
         "timezone",
-        body!(|name: &str, x: Timestamp| TimestampTz(zone::to_utc(x.0, &named_zone(name)?))),
+        body!(|name: &str, x: Timestamp| TimestampTz(zone::parse_operand(name)?.to_utc(x.0))),
     ),
     strict(
         1026,
@@ -436,7 +442,7 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
         3463,
         "make_timestamptz",
         body!(|y: i32, mo: i32, d: i32, h: i32, m: i32, s: f64, zone: &str| {
-            TimestampTz(zone::to_utc(make_timestamp(y, mo, d, h, m, s)?, &named_zone(zone)?))
+            TimestampTz(zone::parse_iso_operand(zone)?.to_utc(make_timestamp(y, mo, d, h, m, s)?))
         }),
     ),
     strict(

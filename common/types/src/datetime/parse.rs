@@ -6,6 +6,7 @@
 
 use super::calendar::{Civil, days_in_month, split};
 use super::tokens::{self, Field};
+use super::zone::Abbreviation;
 use super::{
     DATE_INFINITY, DATE_NEG_INFINITY, DAY, END_DATE, HOUR, MIN_DATE, MINUTE, SECOND, TIMESTAMP_INFINITY,
     TIMESTAMP_NEG_INFINITY, UNIX_EPOCH_DAYS, is_valid_timestamp, zone,
@@ -78,7 +79,7 @@ pub fn time(text: &str, settings: &Settings) -> Result<i64, ValueError> {
         return Ok(micros);
     }
     let read = Reader::read_time(text, settings).map_err(|bad| bad.error("time", text))?;
-    if read.day == Day::None && matches!(read.zone, Some(Zone::Named(_))) {
+    if read.day == Day::None && matches!(read.zone, Some(Zone::Named(_) | Zone::Abbreviation(_))) {
         // Without a date, nobody knows its offset.
         return Err(Bad::Format.error("time", text));
     }
@@ -124,18 +125,10 @@ pub fn timestamptz(text: &str, settings: &Settings) -> Result<i64, ValueError> {
     let utc = local.and_then(|local| match &read.zone {
         Some(Zone::Offset(seconds)) => local.checked_sub(i64::from(*seconds) * SECOND),
         Some(Zone::Named(zone)) => Some(zone::to_utc(local, zone)),
+        Some(Zone::Abbreviation(name)) => local.checked_sub(i64::from(name.offset_of_local(local)) * SECOND),
         None => Some(zone::to_utc(local, &settings.time_zone)),
     });
     utc.filter(|micros| is_valid_timestamp(*micros)).ok_or_else(|| beyond("timestamp", text))
-}
-
-/// Seconds east that an offset means as the operand of `AT TIME ZONE`, where it is written as POSIX
-/// has it: above zero is west.
-pub(super) fn offset_text(text: &str) -> Option<i32> {
-    if !text.starts_with(['+', '-']) {
-        return None;
-    }
-    offset(text).ok().map(|seconds| -seconds)
 }
 
 /// Exactly `yyyy-mm-dd`, in days: the form in which most dates come.
@@ -216,6 +209,8 @@ enum Zone {
     /// Seconds east.
     Offset(i32),
     Named(TimeZone),
+    /// One whose offset depends on the time.
+    Abbreviation(Abbreviation),
 }
 
 #[derive(Debug)]
@@ -634,10 +629,12 @@ impl<'s> Reader<'s> {
     }
 
     fn zone_name(&mut self, text: &str) -> Result<(), Bad> {
-        if let Some(seconds) = zone::abbreviation_offset(text) {
-            return self.set_zone(Zone::Offset(seconds));
+        match zone::abbreviation(text) {
+            Some(Abbreviation::Fixed(seconds)) => return self.set_zone(Zone::Offset(seconds)),
+            Some(abbreviation) => return self.set_zone(Zone::Abbreviation(abbreviation)),
+            None => {}
         }
-        match zone::named(text) {
+        match zone::named_or_posix(text) {
             Some((zone, _)) => self.set_zone(Zone::Named(zone)),
             None => Err(Bad::Format),
         }
@@ -736,7 +733,7 @@ fn time_of(hour: i64, minute: i64, second: i64, micros: i64) -> Result<i64, Bad>
 }
 
 /// An offset from UTC, in seconds east: `+2`, `-03:30`, `+0530`, `+01:02:03`.
-fn offset(text: &str) -> Result<i32, Bad> {
+pub(super) fn offset(text: &str) -> Result<i32, Bad> {
     let (sign, rest) = match text.as_bytes().first() {
         Some(b'+') => (1, &text[1..]),
         Some(b'-') => (-1, &text[1..]),

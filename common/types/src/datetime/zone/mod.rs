@@ -1,4 +1,9 @@
-//! Time zones: by name, by abbreviation, by offset; local time to UTC and back.
+//! Time zones: by name, by abbreviation, by offset, by POSIX's rules; local time to UTC and back.
+
+mod abbreviation;
+mod posix;
+
+pub use abbreviation::{Abbreviation, abbreviation};
 
 use super::calendar::{Civil, Clock, split};
 use super::{DAY, SECOND, UNIX_EPOCH_DAYS};
@@ -13,66 +18,6 @@ const LAST_YEAR: i64 = 9000;
 const MICROS_PER_400_YEARS: i64 = 146_097 * DAY;
 
 static DATABASE: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
-
-/// Abbreviations that stand for an offset, in hundredths of an hour east.
-const ABBREVIATIONS: &[(&str, i32)] = &[
-    ("utc", 0),
-    ("gmt", 0),
-    ("z", 0),
-    ("zulu", 0),
-    ("uct", 0),
-    ("ut", 0),
-    ("wet", 0),
-    ("west", 100),
-    ("bst", 100),
-    ("cet", 100),
-    ("met", 100),
-    ("mez", 100),
-    ("cest", 200),
-    ("mest", 200),
-    ("eet", 200),
-    ("eest", 300),
-    ("msk", 300),
-    ("msd", 400),
-    ("ist", 200),
-    ("jst", 900),
-    ("kst", 900),
-    ("nst", -350),
-    ("ndt", -250),
-    ("ast", -400),
-    ("adt", -300),
-    ("est", -500),
-    ("edt", -400),
-    ("cst", -600),
-    ("cdt", -500),
-    ("mst", -700),
-    ("mdt", -600),
-    ("pst", -800),
-    ("pdt", -700),
-    ("akst", -900),
-    ("akdt", -800),
-    ("hst", -1000),
-    ("sast", 200),
-    ("aest", 1000),
-    ("aedt", 1100),
-    ("acst", 950),
-    ("acdt", 1050),
-    ("awst", 800),
-    ("nzst", 1200),
-    ("nzdt", 1300),
-    ("hkt", 800),
-    ("sgt", 800),
-    ("pkt", 500),
-    ("brt", -300),
-    ("art", -300),
-    ("clt", -400),
-];
-
-/// Seconds east of an abbreviation that stands for an offset.
-pub fn abbreviation_offset(name: &str) -> Option<i32> {
-    let found = ABBREVIATIONS.iter().find(|(abbreviation, _)| abbreviation.eq_ignore_ascii_case(name));
-    found.map(|(_, hundredths)| hundredths * 36)
-}
 
 /// A zone of the database by its name, whatever its case, and the name as the database spells it.
 pub fn named(name: &str) -> Option<(TimeZone, String)> {
@@ -91,7 +36,12 @@ pub fn names() -> Vec<String> {
     DATABASE.available().map(|name| name.to_string()).collect()
 }
 
-/// What `SET TimeZone` takes: a name, an abbreviation, or hours east. Gives the zone and the name that
+/// A zone by its name or by a POSIX string, and the name that `SHOW` gives it.
+pub fn named_or_posix(name: &str) -> Option<(TimeZone, String)> {
+    named(name).or_else(|| posix::posix(name).map(|zone| (zone, name.to_ascii_uppercase())))
+}
+
+/// What `SET TimeZone` takes: hours east, a name, or a POSIX string. Gives the zone and the name that
 /// `SHOW` gives back.
 pub fn parse_setting(value: &str) -> Result<(TimeZone, String), ValueError> {
     let refuse = || {
@@ -100,8 +50,7 @@ pub fn parse_setting(value: &str) -> Result<(TimeZone, String), ValueError> {
             format!("invalid value for parameter \"TimeZone\": \"{value}\""),
         )
     };
-    let trimmed = value.trim();
-    if let Ok(hours) = trimmed.parse::<f64>() {
+    if let Ok(hours) = value.parse::<f64>() {
         let seconds = (hours * 3600.0) as i32;
         let zone = fixed(seconds).ok_or_else(refuse)?;
         let sign = if seconds < 0 { '-' } else { '+' };
@@ -113,24 +62,78 @@ pub fn parse_setting(value: &str) -> Result<(TimeZone, String), ValueError> {
         };
         return Ok((zone, format!("<{sign}{offset}>{turned}{offset}")));
     }
-    if let Some(found) = named(trimmed) {
-        return Ok(found);
-    }
-    if let Some(seconds) = abbreviation_offset(trimmed) {
-        let zone = fixed(seconds).ok_or_else(refuse)?;
-        return Ok((zone, trimmed.to_ascii_uppercase()));
-    }
-    let posix = TimeZone::posix(trimmed).map_err(|_| refuse())?;
-    Ok((posix, trimmed.to_owned()))
+    named_or_posix(value).ok_or_else(refuse)
 }
 
-/// The zone that `AT TIME ZONE 'x'` or a literal names: an abbreviation first, then the database.
-pub fn parse_operand(name: &str) -> Result<TimeZone, ValueError> {
-    let known =
-        abbreviation_offset(name.trim()).and_then(fixed).or_else(|| named(name.trim()).map(|(zone, _)| zone));
-    known.or_else(|| super::parse::offset_text(name.trim()).and_then(fixed)).ok_or_else(|| {
-        ValueError::new(SqlState::INVALID_PARAMETER_VALUE, format!("time zone \"{name}\" not recognized"))
-    })
+/// A zone as an operand: `AT TIME ZONE 'x'`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operand {
+    /// A zone.
+    Zone(TimeZone),
+    /// What an abbreviation means at the time in question.
+    Abbreviation(Abbreviation),
+}
+
+impl Operand {
+    /// Local time of a moment.
+    pub fn to_local(&self, micros_utc: i64) -> i64 {
+        match self {
+            Operand::Zone(zone) => to_local(micros_utc, zone),
+            Operand::Abbreviation(name) => {
+                micros_utc.saturating_add(i64::from(name.offset_at(micros_utc)) * SECOND)
+            }
+        }
+    }
+
+    /// The moment of a local time.
+    pub fn to_utc(&self, micros_local: i64) -> i64 {
+        match self {
+            Operand::Zone(zone) => to_utc(micros_local, zone),
+            Operand::Abbreviation(name) => {
+                micros_local.saturating_sub(i64::from(name.offset_of_local(micros_local)) * SECOND)
+            }
+        }
+    }
+
+    /// The zone in which whole days and the like are counted.
+    pub fn calendar_zone(self) -> Option<TimeZone> {
+        match self {
+            Operand::Zone(zone) | Operand::Abbreviation(Abbreviation::InZone(zone, _)) => Some(zone),
+            Operand::Abbreviation(Abbreviation::Fixed(seconds)) => fixed(seconds),
+        }
+    }
+}
+
+#[cold]
+fn not_recognized(name: &str) -> ValueError {
+    ValueError::new(SqlState::INVALID_PARAMETER_VALUE, format!("time zone \"{name}\" not recognized"))
+}
+
+/// The zone that `AT TIME ZONE 'x'` names: an abbreviation first, then a zone. Figures are POSIX's there:
+/// above zero is west.
+pub fn parse_operand(name: &str) -> Result<Operand, ValueError> {
+    let known = abbreviation(name).map(Operand::Abbreviation);
+    known
+        .or_else(|| named_or_posix(name).map(|(zone, _)| Operand::Zone(zone)))
+        .ok_or_else(|| not_recognized(name))
+}
+
+/// The zone that `make_timestamptz` is given. Figures are ISO 8601's there: above zero is east.
+pub fn parse_iso_operand(name: &str) -> Result<Operand, ValueError> {
+    if name.starts_with(|c: char| c.is_ascii_digit()) {
+        let message = format!("invalid input syntax for type numeric time zone: \"{name}\"");
+        let hint = "Numeric time zones must have \"-\" or \"+\" as first character.";
+        return Err(ValueError::new(SqlState::INVALID_PARAMETER_VALUE, message).with_hint(hint));
+    }
+    match super::parse::offset(name) {
+        Ok(seconds) => Ok(Operand::Abbreviation(Abbreviation::Fixed(seconds))),
+        Err(super::parse::Bad::Zone) => {
+            let message = format!("numeric time zone \"{name}\" out of range");
+            Err(ValueError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+        }
+        Err(super::parse::Bad::Field | super::parse::Bad::MonthOrDay) => Err(not_recognized(name)),
+        Err(super::parse::Bad::Format) => parse_operand(name),
+    }
 }
 
 /// A time within the zone database's calendar at which the zone's rules are those of `micros`, and how
