@@ -1,6 +1,6 @@
 //! The four operations, remainder and rounding, with the display scales that PostgreSQL gives.
 
-use super::{Decimal, Kind, Numeric, Repr, magnitude::Magnitude, pow10};
+use super::{Decimal, Kind, MAX_SCALE, MAX_WHOLE_DIGITS, Numeric, Repr, magnitude::Magnitude, pow10};
 use crate::ValueError;
 use std::cmp::Ordering;
 
@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 pub(super) const MIN_SIGNIFICANT_DIGITS: i64 = 16;
 /// Digits after the point that a function chooses at most.
 pub(super) const MAX_DISPLAY_SCALE: i64 = 1000;
-/// Digits after the point that a caller of `round` and `trunc` may ask for.
+/// Digits after the point that an intermediate result is computed to at most.
 pub(super) const MAX_RESULT_SCALE: i64 = 2000;
 /// Decimal digits in one of PostgreSQL's digits: it chooses scales by those.
 pub(super) const GROUP: i64 = 4;
@@ -176,7 +176,7 @@ impl Numeric {
     pub fn round(&self, scale: i32) -> Result<Numeric> {
         if let Some((unscaled, current)) = self.as_unscaled()
             && let Ok(scale) = u16::try_from(scale)
-            && scale <= MAX_RESULT_SCALE as u16
+            && scale <= MAX_SCALE
         {
             if scale == current {
                 return Ok(self.clone());
@@ -204,7 +204,9 @@ impl Numeric {
         match self.decimal() {
             None => Ok(self.clone()),
             Some(decimal) => {
-                let scale = i64::from(scale).clamp(-MAX_RESULT_SCALE, MAX_RESULT_SCALE);
+                // One more digit before the point than a value has: the first one may round up to it.
+                let least = -(MAX_WHOLE_DIGITS as i64) - 1;
+                let scale = i64::from(scale).clamp(least, i64::from(MAX_SCALE));
                 how(&decimal, scale).finish()
             }
         }
@@ -310,7 +312,7 @@ pub(super) fn leading_digits(a: &Decimal<'_>, width: usize) -> i64 {
 
 /// The scale of a quotient: enough for 16 significant digits by PostgreSQL's estimate, and never
 /// fewer than either operand shows.
-fn quotient_scale(a: &Decimal<'_>, b: &Decimal<'_>) -> i64 {
+pub(super) fn quotient_scale(a: &Decimal<'_>, b: &Decimal<'_>) -> i64 {
     let ((a_first, a_weight), (b_first, b_weight)) = (first_group(a), first_group(b));
     let weight = a_weight - b_weight - i64::from(a_first <= b_first);
     let scale = MIN_SIGNIFICANT_DIGITS - weight * GROUP;

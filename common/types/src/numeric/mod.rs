@@ -20,6 +20,9 @@ mod arithmetic;
 mod convert;
 mod functions;
 pub(crate) mod magnitude;
+mod moments;
+
+pub use moments::Moments;
 
 use crate::ValueError;
 use crate::sqlstate::SqlState;

@@ -17,7 +17,7 @@ use crate::{Datum, Oid, PgType, Settings, Text, ValueError, oids};
 use bytes::BufMut;
 
 pub use array::array_needs_quotes;
-pub use scalar::{parse_bool, parse_i16, parse_i32, parse_i64};
+pub use scalar::{parse_bool, parse_char, parse_i16, parse_i32, parse_i64};
 
 /// What C's `isspace` calls a space.
 pub(crate) fn is_space(c: char) -> bool {
@@ -37,7 +37,7 @@ pub fn input(text: &str, ty: PgType, settings: &Settings) -> Result<Datum, Value
             let parsed = parse_bool(text);
             return parsed.map(Datum::Bool).ok_or_else(|| ValueError::invalid_syntax("boolean", text));
         }
-        oids::CHAR => return Ok(Datum::Char(text.bytes().next().unwrap_or(0))),
+        oids::CHAR => return Ok(Datum::Char(scalar::parse_char(text))),
         oids::FLOAT4 => return float::parse_f32(text).map(Datum::Float4),
         oids::FLOAT8 => return float::parse_f64(text).map(Datum::Float8),
         oids::NUMERIC => Datum::Numeric(text.parse()?),

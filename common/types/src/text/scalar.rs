@@ -165,6 +165,17 @@ pub(super) fn write_integer(value: i64, put: impl FnOnce(&[u8])) {
 }
 
 /// A byte as the character it is; those beyond ASCII as `\ooo`, so that what is written is UTF-8.
+/// A `"char"`: the first byte of a text, or the byte that `\\377` writes in octal.
+pub fn parse_char(text: &str) -> u8 {
+    match *text.as_bytes() {
+        [b'\\', a @ b'0'..=b'7', b @ b'0'..=b'7', c @ b'0'..=b'7'] => {
+            ((a - b'0') << 6) | ((b - b'0') << 3) | (c - b'0')
+        }
+        [first, ..] => first,
+        [] => 0,
+    }
+}
+
 pub(super) fn write_char(value: u8, put: impl FnOnce(&[u8])) {
     match value {
         0 => put(b""),
