@@ -292,6 +292,8 @@ fn trim(array: &Array, count: i32) -> SqlResult<Datum> {
     let inner = array.values.len() / len as usize;
     out.values.truncate((len - count) as usize * inner);
     out.dims[0].len = len - count;
+    // As of any slice, subscripts begin at 1.
+    out.dims.iter_mut().for_each(|dim| dim.lower = 1);
     Ok(Datum::Array(Arc::new(out)))
 }
 

@@ -5,6 +5,7 @@ use super::call::{ScalarFunction, stable, strict};
 use super::compare::unpadded;
 use super::int::{Int, in_range};
 use crate::{SqlError, SqlResult};
+use shardforge_types::text::parse_char;
 use shardforge_types::typmod::{Coercion, coerce};
 use shardforge_types::{Datum, Numeric, Oid, PgType, SqlState, Text, ValueError, oids};
 
@@ -97,7 +98,7 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     strict(1401, "varchar", body!(|a: &Text| a.clone())),
     strict(860, "bpchar", body!(|a: Char| char_to_text(a))),
     strict(946, "text", body!(|a: Char| char_to_text(a))),
-    strict(944, "char", body!(|a: &str| Char(a.bytes().next().unwrap_or(0)))),
+    strict(944, "char", body!(|a: &str| Char(parse_char(a)))),
     strict(77, "int4", body!(|a: Char| i32::from(a.0 as i8))),
     strict(
         78,

@@ -45,7 +45,7 @@ fn number(rest: &mut &str) -> SqlResult<Option<usize>> {
 fn format(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
     let Some(template) = args.first() else { return Err(wrong_arguments(args)) };
     let Some(template) = template.as_str() else { return Ok(Datum::Null) };
-    let values = variadic_any(&args[1..], call.arg_types.get(1..).unwrap_or(&[]));
+    let values = variadic_any(&args[1..], call.arg_types.get(1..).unwrap_or(&[])).unwrap_or_default();
     let mut next = 0;
     let take = |next: &mut usize, position: Option<usize>| {
         let at = match position {
@@ -128,7 +128,7 @@ fn format(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
 }
 
 fn count_nulls(args: &[Datum], call: &Call<'_>, null: bool) -> Datum {
-    let values = variadic_any(args, call.arg_types);
+    let Some(values) = variadic_any(args, call.arg_types) else { return Datum::Null };
     Datum::Int4(values.iter().filter(|(value, _)| value.is_null() == null).count() as i32)
 }
 

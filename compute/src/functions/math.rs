@@ -101,6 +101,11 @@ fn tan_degrees(a: f64) -> f64 {
     }
 }
 
+/// Zero has no sign in what `tand` and `cotd` give.
+fn unsigned_zero(a: f64) -> f64 {
+    if a == 0.0 { 0.0 } else { a }
+}
+
 fn width_bucket(operand: f64, low: f64, high: f64, count: i32) -> SqlResult<i32> {
     let refuse =
         |message: &str| Err(SqlError::new(SqlState::INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, message));
@@ -166,8 +171,8 @@ pub(super) const FUNCTIONS: &[ScalarFunction] = &[
     strict(2467, "atanh", body!(|a: f64| unit(a, f64::atanh))),
     strict(2735, "sind", body!(|a: f64| finite(a, sin_degrees))),
     strict(2736, "cosd", body!(|a: f64| finite(a, cos_degrees))),
-    strict(2737, "tand", body!(|a: f64| finite(a, tan_degrees))),
-    strict(2738, "cotd", body!(|a: f64| finite(a, |a| 1.0 / tan_degrees(a)))),
+    strict(2737, "tand", body!(|a: f64| finite(a, |a| unsigned_zero(tan_degrees(a))))),
+    strict(2738, "cotd", body!(|a: f64| finite(a, |a| unsigned_zero(1.0 / tan_degrees(a))))),
     strict(1608, "degrees", body!(|a: f64| checked(a.to_degrees(), a.is_infinite(), true))),
     strict(1609, "radians", body!(|a: f64| a.to_radians())),
     strict(1610, "pi", body!(|| std::f64::consts::PI)),

@@ -175,21 +175,23 @@ fn concat_any(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
     Ok(Datum::text(out))
 }
 
-/// The values of a variadic `"any"` call with their types: the binder may pass them one by one or, for
-/// `VARIADIC array`, in one array.
-pub(super) fn variadic_any<'a>(args: &'a [Datum], types: &[PgType]) -> Vec<(&'a Datum, PgType)> {
-    if let ([Datum::Array(array)], [ty]) = (args, types)
-        && ty.oid.element_type().is_some()
+/// The values of a variadic `"any"` call with their types: they come one by one or, for `VARIADIC array`, in
+/// one array. Nothing when that array is null.
+pub(super) fn variadic_any<'a>(args: &'a [Datum], types: &[PgType]) -> Option<Vec<(&'a Datum, PgType)>> {
+    if let ([value], [ty]) = (args, types)
+        && let Some(element) = ty.oid.element_type()
     {
-        let element = PgType::new(array.element);
-        return array.values.iter().map(|value| (value, element)).collect();
+        let Datum::Array(array) = value else { return None };
+        let element = PgType::new(element);
+        return Some(array.values.iter().map(|value| (value, element)).collect());
     }
-    args.iter().zip(types.iter().copied()).collect()
+    Some(args.iter().zip(types.iter().copied()).collect())
 }
 
 fn concat_all(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
     let mut out = String::new();
-    for (value, ty) in variadic_any(args, call.arg_types) {
+    let Some(values) = variadic_any(args, call.arg_types) else { return Ok(Datum::Null) };
+    for (value, ty) in values {
         output_text(value, ty, call.context, &mut out)?;
     }
     Ok(Datum::text(out))
@@ -202,7 +204,8 @@ fn concat_ws(args: &[Datum], call: &Call<'_>) -> SqlResult<Datum> {
     let Some(separator) = separator.as_str() else { return Ok(Datum::Null) };
     let mut out = String::new();
     let mut first = true;
-    for (value, ty) in variadic_any(&args[1..], types) {
+    let Some(values) = variadic_any(&args[1..], types) else { return Ok(Datum::Null) };
+    for (value, ty) in values {
         if value.is_null() {
             continue;
         }

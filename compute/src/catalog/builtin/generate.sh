@@ -53,4 +53,4 @@ dump pg_constraint "conrelid in ($relations) or contypid <> 0"
 # Defaults of functions' arguments as SQL, from the first argument that has one.
 run -F $'\t' -c "select oid, pg_get_expr(proargdefaults, 0) from pg_proc where pronargdefaults > 0 order by oid" > data/proc_defaults.tsv
 # Keywords: the word, its class (Unreserved, Column name, Type or function name, Reserved), whether it can be a label without AS.
-run -F $'\t' -c "select word, catcode, barelabel from pg_get_keywords() order by word collate \"C\"" > ../../sql/keywords.tsv
+run -F $'\t' -c "select word, catcode, barelabel from pg_get_keywords() order by word collate \"C\"" > ../../sql/lex/keywords.tsv

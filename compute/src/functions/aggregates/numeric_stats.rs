@@ -2,53 +2,36 @@
 
 use super::{Accumulator, AggregateFunction, aggregate};
 use crate::SqlResult;
-use shardforge_types::{Datum, Numeric};
+use shardforge_types::Datum;
+use shardforge_types::numeric::{Moments, Numeric};
 
-struct Moments {
-    count: i64,
-    sum: Numeric,
-    squares: Numeric,
+struct Variance {
+    moments: Moments,
     sample: bool,
     root: bool,
 }
 
-impl Accumulator for Moments {
+impl Accumulator for Variance {
     fn add(&mut self, args: &[Datum]) -> SqlResult<()> {
-        let value = match args.first() {
-            Some(Datum::Numeric(value)) => value.clone(),
-            Some(other) => match other.as_i64() {
-                Some(value) => Numeric::from(value),
-                None => return Ok(()),
-            },
-            None => return Ok(()),
-        };
-        self.count += 1;
-        self.sum = self.sum.add(&value)?;
-        self.squares = self.squares.add(&value.mul(&value)?)?;
+        match args.first() {
+            Some(Datum::Numeric(value)) => self.moments.add(value)?,
+            Some(other) => {
+                if let Some(value) = other.as_i64() {
+                    self.moments.add(&Numeric::from(value))?;
+                }
+            }
+            None => {}
+        }
         Ok(())
     }
 
     fn finish(&mut self) -> SqlResult<Datum> {
-        if self.count == 0 || (self.sample && self.count == 1) {
-            return Ok(Datum::Null);
-        }
-        if !self.sum.is_finite() {
-            return Ok(Datum::Numeric(Numeric::NAN));
-        }
-        let n = Numeric::from(self.count);
-        let divisor = if self.sample { n.mul(&Numeric::from(self.count - 1))? } else { n.mul(&n)? };
-        let spread = n.mul(&self.squares)?.sub(&self.sum.mul(&self.sum)?)?;
-        if spread.signum() <= 0 {
-            return Ok(Datum::Numeric(Numeric::from(0i64)));
-        }
-        let variance = spread.div(&divisor)?;
-        Ok(Datum::Numeric(if self.root { variance.sqrt()? } else { variance }))
+        Ok(self.moments.variance(self.sample, self.root)?.map_or(Datum::Null, Datum::Numeric))
     }
 }
 
 fn moments(sample: bool, root: bool) -> Box<dyn Accumulator> {
-    let zero = || Numeric::from(0i64);
-    Box::new(Moments { count: 0, sum: zero(), squares: zero(), sample, root })
+    Box::new(Variance { moments: Moments::default(), sample, root })
 }
 
 /// The aggregates of this file.

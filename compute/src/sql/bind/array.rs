@@ -7,6 +7,7 @@ use crate::catalog::builtin::CastContext;
 use crate::sql::ast::{self, ExprKind as Ast, Indirection};
 use crate::sql::bound::{Expr, ExprKind};
 use crate::{SqlError, SqlResult};
+use shardforge_types::array::MAX_DIMS;
 use shardforge_types::{PgType, SqlState, oids};
 
 impl Binder<'_> {
@@ -27,7 +28,9 @@ impl Binder<'_> {
                 bound.push(self.array(inner, element, position, scope)?);
             } else {
                 let item = self.expr(item, scope)?;
-                nested |= element_type(item.ty.oid).is_some();
+                // A vector is one value, not a row of an array.
+                let vector = matches!(item.ty.oid, oids::INT2VECTOR | oids::OIDVECTOR);
+                nested |= !vector && element_type(item.ty.oid).is_some();
                 bound.push(item);
             }
         }
@@ -91,6 +94,13 @@ impl Binder<'_> {
                 format!("cannot subscript type {} because it does not support subscripting", type_name(ty));
             return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position));
         };
+        if items.len() > MAX_DIMS {
+            let message = format!(
+                "number of array dimensions ({}) exceeds the maximum allowed ({MAX_DIMS})",
+                items.len()
+            );
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
         if items.iter().any(|item| matches!(item, Indirection::Slice(..))) {
             let mut bounds = Vec::new();
             for item in items {

@@ -141,6 +141,9 @@ impl Binder<'_> {
             declared.truncate(declared.len() - 1);
             declared.extend(std::iter::repeat_n(proc.variadic, variadic));
         }
+        if proc.variadic == oids::ANY {
+            self.mark_variadic_any(&mut args, variadic)?;
+        }
         let actual: Vec<Oid> = args.iter().map(|arg| arg.ty.oid).collect();
         let result = polymorphic::resolve(&actual, &mut declared, proc.result)
             .map_err(|e| e.at(self.position(loc)))?;
@@ -161,6 +164,25 @@ impl Binder<'_> {
             args.push(Expr { kind, ty: PgType::new(array), position });
         }
         Ok(BoundCall { proc, args, result })
+    }
+
+    /// Tells `f(VARIADIC array)` from `f(array)`, where f takes any values: to its body, a lone array is
+    /// VARIADIC's, and one that is a value among others comes as its text.
+    fn mark_variadic_any(&mut self, args: &mut Vec<Expr>, elements: usize) -> SqlResult<()> {
+        let Some(last) = args.last() else { return Ok(()) };
+        let is_array = last.ty.oid.element_type().is_some();
+        let position = last.position;
+        if elements == 0 && !is_array {
+            let message = "VARIADIC argument must be an array";
+            return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(position));
+        }
+        if elements == 1
+            && is_array
+            && let Some(array) = args.pop()
+        {
+            args.push(self.explicit_cast(array, PgType::TEXT, position)?);
+        }
+        Ok(())
     }
 
     fn order_args(

@@ -43,6 +43,9 @@ impl Binder<'_> {
                 Ok(Expr { kind: ExprKind::Param((*number - 1) as u16), ty, position })
             }
             Ast::Column(parts) => self.column(parts, scope, loc),
+            Ast::Star(parts) if !parts.is_empty() => {
+                Err(self.unsupported("a row as a value (whole-row reference)", loc))
+            }
             Ast::Star(_) => {
                 Err(self.error(SqlState::SYNTAX_ERROR, "row expansion via \"*\" is not supported here", loc))
             }

@@ -25,7 +25,8 @@ pub enum ExprKind {
     Col(ColId),
     /// A function or operator, by its `pg_proc` OID. Length coercions such as `varchar(varchar,
     /// int4, bool)` are calls too. A variadic call has its last arguments gathered in an array, but those of
-    /// `VARIADIC "any"` (`concat`, `format`), whose types differ, stand one by one.
+    /// `VARIADIC "any"` (`concat`, `format`), whose types differ, stand one by one: there, a lone array is
+    /// the caller's `VARIADIC array`, and a lone value that is an array comes as text.
     Call {
         /// `pg_proc.oid`.
         func: Oid,

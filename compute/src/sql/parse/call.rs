@@ -180,9 +180,9 @@ impl Parser<'_> {
         if self.accept_kw("similar") {
             args.push(self.expr()?);
             self.expect_kw("escape")?;
-            self.expr()?;
+            args.push(self.expr()?);
             self.expect_char(b')')?;
-            return Ok(leaf(ExprKind::Unsupported("SUBSTRING ... SIMILAR".to_owned()), loc));
+            return Ok(system_call("substring", args, loc, loc));
         }
         if self.accept_kw("for") {
             let count = self.expr()?;

@@ -219,7 +219,8 @@ impl Parser<'_> {
     }
 
     fn is_negatable(&self, ahead: usize) -> bool {
-        ["between", "in", "like", "ilike", "similar"].iter().any(|word| self.is_kw_at(ahead, word))
+        ["between", "in", "like", "ilike"].iter().any(|word| self.is_kw_at(ahead, word))
+            || (self.is_kw_at(ahead, "similar") && self.is_kw_at(ahead + 1, "to"))
     }
 
     /// AND and OR: a chain of them is one node.

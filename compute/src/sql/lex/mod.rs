@@ -1,6 +1,8 @@
 //! Text to tokens, as PostgreSQL's scanner cuts it: identifiers in lower case, strings of every
 //! spelling unescaped, operators by its rules about trailing signs and comments.
 
+mod unicode;
+
 use super::parse::syntax_error_at;
 use crate::{SqlError, SqlResult};
 use shardforge_types::SqlState;
@@ -155,51 +157,58 @@ impl Lexer<'_> {
     }
 
     fn run(&mut self) -> SqlResult<()> {
-        loop {
-            self.skip_blanks()?;
-            let start = self.at;
-            let Some(&b) = self.bytes.get(start) else {
-                self.push(TokenKind::End, start);
-                return Ok(());
-            };
-            match b {
-                b'\'' => self.quoted_string(start)?,
-                b'"' => {
-                    self.at += 1;
-                    let name = self.quoted_identifier(start)?;
-                    self.push(TokenKind::Quoted(name), start);
-                }
-                b'e' | b'E' if self.peek(1) == b'\'' => self.escape_string(start)?,
-                b'n' | b'N' if self.peek(1) == b'\'' => {
-                    self.at += 1;
-                    self.quoted_string(start)?;
-                }
-                b'b' | b'B' | b'x' | b'X' if self.peek(1) == b'\'' => {
-                    self.at += 1;
-                    let digits = self.string_body(start)?;
-                    self.push(TokenKind::Bits(b.to_ascii_lowercase(), digits.into()), start);
-                }
-                b'u' | b'U' if self.peek(1) == b'&' && matches!(self.peek(2), b'\'' | b'"') => {
-                    self.unicode(start)?
-                }
-                b'$' => self.dollar(start)?,
-                b'0'..=b'9' => self.number(start)?,
-                b'.' if self.peek(1).is_ascii_digit() => self.number(start)?,
-                b'.' if self.peek(1) == b'.' => self.pair("..", start),
-                b':' if self.peek(1) == b':' => self.pair("::", start),
-                b':' if self.peek(1) == b'=' => self.pair(":=", start),
-                b'(' | b')' | b'[' | b']' | b',' | b';' | b':' | b'.' => {
-                    self.at += 1;
-                    self.push(TokenKind::Char(b), start);
-                }
-                _ if is_op(b) => self.operator(start),
-                _ if is_ident_start(b) => self.word(start),
-                _ => {
-                    self.at += 1;
-                    return Err(syntax_error_at(self.text, start, self.at));
-                }
+        while !matches!(self.tokens.last(), Some(Token { kind: TokenKind::End, .. })) {
+            self.token()?;
+        }
+        Ok(())
+    }
+
+    /// One token more.
+    fn token(&mut self) -> SqlResult<()> {
+        self.skip_blanks()?;
+        let start = self.at;
+        let Some(&b) = self.bytes.get(start) else {
+            self.push(TokenKind::End, start);
+            return Ok(());
+        };
+        match b {
+            b'\'' => self.quoted_string(start)?,
+            b'"' => {
+                self.at += 1;
+                let name = self.quoted_identifier(start)?;
+                self.push(TokenKind::Quoted(name), start);
+            }
+            b'e' | b'E' if self.peek(1) == b'\'' => self.escape_string(start)?,
+            b'n' | b'N' if self.peek(1) == b'\'' => {
+                self.at += 1;
+                self.quoted_string(start)?;
+            }
+            b'b' | b'B' | b'x' | b'X' if self.peek(1) == b'\'' => {
+                self.at += 1;
+                let digits = self.string_body(start)?;
+                self.push(TokenKind::Bits(b.to_ascii_lowercase(), digits.into()), start);
+            }
+            b'u' | b'U' if self.peek(1) == b'&' && matches!(self.peek(2), b'\'' | b'"') => {
+                self.unicode(start)?
+            }
+            b'$' => self.dollar(start)?,
+            b'0'..=b'9' => self.number(start)?,
+            b'.' if self.peek(1).is_ascii_digit() => self.number(start)?,
+            b'.' if self.peek(1) == b'.' => self.pair("..", start),
+            b':' if self.peek(1) == b':' => self.pair("::", start),
+            b':' if self.peek(1) == b'=' => self.pair(":=", start),
+            b'(' | b')' | b'[' | b']' | b',' | b';' | b':' | b'.' => {
+                self.at += 1;
+                self.push(TokenKind::Char(b), start);
+            }
+            _ if is_op(b) => self.operator(start),
+            _ if is_ident_start(b) => self.word(start),
+            _ => {
+                self.at += 1;
+                return Err(syntax_error_at(self.text, start, self.at));
             }
         }
+        Ok(())
     }
 
     fn pair(&mut self, pair: &'static str, start: usize) {
@@ -396,15 +405,7 @@ impl Lexer<'_> {
                         .hint("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.")
                         .at(Some(self.text[..from].chars().count() as u32 + 1)));
                 }
-                let mut code = self.hex(len);
-                if (0xd800..0xdc00).contains(&code) && self.peek(0) == b'\\' && self.peek(1) == b'u' {
-                    self.at += 2;
-                    code = 0x10000 + ((code - 0xd800) << 10) + (self.hex(4).wrapping_sub(0xdc00) & 0x3ff);
-                }
-                let Some(c) = char::from_u32(code).filter(|c| *c != '\0') else {
-                    self.at = from + 2 + len;
-                    return Err(self.error("invalid Unicode escape value", from));
-                };
+                let c = self.unicode_escape(from, len)?;
                 value.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
             }
             _ => value.push(b),
@@ -420,44 +421,6 @@ impl Lexer<'_> {
             self.at += 1;
         }
         code
-    }
-
-    /// `U&'...'` and `U&"..."`, with the default escape character.
-    fn unicode(&mut self, start: usize) -> SqlResult<()> {
-        self.at += 2;
-        let quote = self.peek(0);
-        let body = if quote == b'\'' {
-            self.string_body(start)?
-        } else {
-            self.at += 1;
-            self.quoted_identifier(start)?.into()
-        };
-        let mut value = String::new();
-        let mut rest = body.as_str();
-        while let Some(at) = rest.find('\\') {
-            value.push_str(&rest[..at]);
-            let after = &rest[at + 1..];
-            let (digits, skip) = match after.as_bytes().first() {
-                Some(b'\\') => {
-                    value.push('\\');
-                    rest = &after[1..];
-                    continue;
-                }
-                Some(b'+') => (after.get(1..7), 7),
-                _ => (after.get(..4), 4),
-            };
-            let c = digits
-                .and_then(|d| u32::from_str_radix(d, 16).ok())
-                .and_then(char::from_u32)
-                .filter(|c| *c != '\0');
-            value.push(c.ok_or_else(|| self.error("invalid Unicode escape", start))?);
-            rest = &after[skip..];
-        }
-        value.push_str(rest);
-        let kind =
-            if quote == b'\'' { TokenKind::Str(value.into()) } else { TokenKind::Quoted(truncate(value)) };
-        self.push(kind, start);
-        Ok(())
     }
 
     fn dollar(&mut self, start: usize) -> SqlResult<()> {
