@@ -49,7 +49,10 @@ enum Piece<'f> {
         /// `TH` or `th` after it.
         ordinal: Option<bool>,
     },
+    /// A character as it is.
     Literal(char),
+    /// A blank or another separator, out of quotes: in a text to be read, another may stand for it, or none.
+    Separator(char),
 }
 
 fn pieces(format: &str) -> Vec<Piece<'_>> {
@@ -99,10 +102,14 @@ fn pieces(format: &str) -> Vec<Piece<'_>> {
             rest = &rest[1..];
             out.push(Piece::Literal('"'));
         } else {
-            out.push(Piece::Literal(c));
+            out.push(if is_separator(c) { Piece::Separator(c) } else { Piece::Literal(c) });
         }
     }
     out
+}
+
+fn is_separator(c: char) -> bool {
+    c.is_ascii_whitespace() || c.is_ascii_punctuation()
 }
 
 /// What is formatted.
@@ -186,7 +193,7 @@ fn to_char(moment: &Moment, format: &str) -> SqlResult<Option<String>> {
     let mut out = String::new();
     for piece in pieces(format) {
         let (name, text, fill, ordinal) = match piece {
-            Piece::Literal(c) => {
+            Piece::Literal(c) | Piece::Separator(c) => {
                 out.push(c);
                 continue;
             }
@@ -273,7 +280,20 @@ fn to_char(moment: &Moment, format: &str) -> SqlResult<Option<String>> {
             "DAY" => out.push_str(&padded(cased(DAYS[calendar::day_of_week(moment.days) as usize], text), 9)),
             "DY" => out.push_str(&cased(&DAYS[calendar::day_of_week(moment.days) as usize][..3], text)),
             "RM" => {
-                let word = ROMAN[(date.month - 1).rem_euclid(12) as usize];
+                // Months of an interval: below zero they count back from December; whole years are one too.
+                let at = match (date.month, date.year) {
+                    (1.., _) => date.month - 1,
+                    (0, 0) => continue,
+                    (0, year) => {
+                        if year > 0 {
+                            11
+                        } else {
+                            0
+                        }
+                    }
+                    _ => date.month,
+                };
+                let word = ROMAN[at.rem_euclid(12) as usize];
                 out.push_str(&padded(
                     if text.starts_with('r') { word.to_lowercase() } else { word.to_owned() },
                     4,
@@ -349,46 +369,106 @@ fn take_name(rest: &mut &str, names: &[&str], len: Option<usize>) -> Option<i64>
     None
 }
 
+fn skip_blanks(rest: &mut &str, skipped: &mut i32) {
+    let after = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+    *skipped += (rest.len() - after.len()) as i32;
+    *rest = after;
+}
+
 fn read(text: &str, format: &str) -> SqlResult<Read> {
+    if format.as_bytes().windows(2).any(|two| two.eq_ignore_ascii_case(b"FX")) {
+        return Err(SqlError::not_supported("FX in to_date and to_timestamp"));
+    }
     let mut out = Read::default();
     let mut rest = text;
     let pieces = pieces(format);
+    // Blanks passed over beyond those that the format has.
+    let mut skipped = 0;
     for (at, piece) in pieces.iter().enumerate() {
         let (name, written, fill, ordinal) = match piece {
-            Piece::Literal(c) => {
-                // A separator matches any; other characters take the place of one.
-                if c.is_alphanumeric() {
+            Piece::Separator(_) => {
+                if at == 0 {
+                    skip_blanks(&mut rest, &mut skipped);
+                }
+                match rest.strip_prefix(is_separator) {
+                    Some(after) => rest = after,
+                    None => skipped -= 1,
+                }
+                continue;
+            }
+            Piece::Literal(_) => {
+                if at == 0 {
+                    skip_blanks(&mut rest, &mut skipped);
+                }
+                // A blank that was skipped may have been what is meant.
+                if skipped > 0 {
+                    skipped -= 1;
+                } else {
                     let mut chars = rest.chars();
                     chars.next();
                     rest = chars.as_str();
-                } else {
-                    rest = rest.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '-' && c != '+');
-                    if !c.is_whitespace() {
-                        rest = rest.strip_prefix(['-', '+']).unwrap_or(rest);
-                    }
                 }
                 continue;
             }
             Piece::Pattern { name, text, fill, ordinal } => (*name, *text, *fill, ordinal),
         };
-        rest = rest.trim_start();
+        skip_blanks(&mut rest, &mut skipped);
         if rest.is_empty() {
             break;
         }
         let word = |rest: &str| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("").to_owned();
         let number_of = |rest: &mut &str, width: usize| -> SqlResult<i64> {
-            // As many digits as there are, unless another number follows at once.
-            let next_is_number = pieces.get(at + 1).is_some_and(|piece| matches!(piece, Piece::Pattern { name, .. }
-                if !matches!(*name, "AM" | "PM" | "A.M." | "P.M." | "AD" | "BC" | "A.D." | "B.C." | "MONTH" | "MON" | "DAY" | "DY" | "RM" | "TZ")));
-            let limit = if (fill || name == "YYYY") && !next_is_number { 9 } else { width };
+            // As many digits as there are, unless another number follows at once: then exactly its width.
+            let next_is_number = match pieces.get(at + 1) {
+                Some(Piece::Pattern { name, .. }) => !matches!(
+                    *name,
+                    "AM" | "PM"
+                        | "A.M."
+                        | "P.M."
+                        | "AD"
+                        | "BC"
+                        | "A.D."
+                        | "B.C."
+                        | "MONTH"
+                        | "MON"
+                        | "DAY"
+                        | "DY"
+                        | "RM"
+                        | "TZ"
+                ),
+                Some(Piece::Literal(c)) => c.is_ascii_digit(),
+                Some(Piece::Separator(_)) | None => false,
+            };
+            let exact = next_is_number && !fill && ordinal.is_none();
+            let shown: String = rest.chars().take(width).collect();
             let (negative, digits) = match rest.strip_prefix('-') {
                 Some(after) => (true, after),
                 None => (false, rest.strip_prefix('+').unwrap_or(rest)),
             };
+            let sign = rest.len() - digits.len();
+            let limit = if exact { width.saturating_sub(sign) } else { usize::MAX };
             let len = digits.bytes().take(limit).take_while(u8::is_ascii_digit).count();
-            let value = digits[..len].parse::<i64>().map_err(|_| {
-                let shown: String = rest.chars().take(width).collect();
-                invalid_value(&shown, written, "Value must be an integer.")
+            let hint = "If your source string is not fixed-width, try using the \"FM\" modifier.";
+            if exact && shown.chars().count() < width {
+                let message = format!("source string too short for \"{written}\" formatting field");
+                let remain = shown.chars().count();
+                let detail = format!("Field requires {width} characters, but only {remain} remain.");
+                return Err(SqlError::new(SqlState::INVALID_DATETIME_FORMAT, message)
+                    .detail(detail)
+                    .hint(hint));
+            }
+            if exact && len > 0 && sign + len < width {
+                let parsed = sign + len;
+                let detail = format!("Field requires {width} characters, but only {parsed} could be parsed.");
+                return Err(invalid_value(&shown, written, &detail).hint(hint));
+            }
+            if len == 0 {
+                return Err(invalid_value(&shown, written, "Value must be an integer."));
+            }
+            let value = digits[..len].parse::<i32>().map(i64::from).map_err(|_| {
+                let message = format!("value for \"{written}\" in source string is out of range");
+                let detail = "Value must be in the range -2147483648 to 2147483647.";
+                SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, message).detail(detail)
             })?;
             *rest = &digits[len..];
             Ok(if negative { -value } else { value })
@@ -471,7 +551,7 @@ fn read(text: &str, format: &str) -> SqlResult<Read> {
             }
             "MI" => out.minute = in_range(number_of(&mut rest, 2)?, 0, 59)?,
             "SS" => out.second = in_range(number_of(&mut rest, 2)?, 0, 59)?,
-            "SSSS" | "SSSSS" => out.second = number_of(&mut rest, 5)?,
+            "SSSS" | "SSSSS" => out.second = in_range(number_of(&mut rest, 5)?, 0, 86_399)?,
             "MS" | "US" | "FF1" | "FF2" | "FF3" | "FF4" | "FF5" | "FF6" => {
                 let width = match name {
                     "MS" => 3,
@@ -481,7 +561,11 @@ fn read(text: &str, format: &str) -> SqlResult<Read> {
                 let before = rest.len();
                 let value = number_of(&mut rest, width)?;
                 let digits = (before - rest.len()) as u32;
-                out.micros = value * 10_i64.pow(6_u32.saturating_sub(digits));
+                // Of a second: more than six digits are more than one.
+                let micros = in_range(value * 10_i64.pow(6_u32.saturating_sub(digits)), 0, 999_999)?;
+                // Other than milliseconds, digits beyond those asked for are rounded away.
+                let unit = if name.starts_with("FF") { 10_i64.pow(6 - width as u32) } else { 1 };
+                out.micros = (micros + unit / 2) / unit * unit;
             }
             "AM" | "PM" | "A.M." | "P.M." => {
                 let plain: String = rest.chars().take(4).filter(|c| *c != '.').collect();
@@ -504,11 +588,21 @@ fn read(text: &str, format: &str) -> SqlResult<Read> {
                 let dotted = rest.chars().nth(1) == Some('.');
                 rest = rest.get(if dotted { 4 } else { 2 }..).unwrap_or("");
             }
-            "TZH" => out.offset = Some(number_of(&mut rest, 2)?),
+            "TZH" => {
+                // A minus may have passed for the separator before it.
+                let swallowed = skipped > 0 && text[..text.len() - rest.len()].ends_with('-');
+                let signed = rest.starts_with(['-', '+']);
+                let hours = number_of(&mut rest, 2)?;
+                out.offset = Some(if swallowed && !signed { -hours } else { hours });
+            }
             "TZM" => out.offset_minutes = number_of(&mut rest, 2)?,
-            "Q" | "D" | "ID" | "W" | "WW" | "CC" => {
+            // Weeks of a year, and of a month, begin with it.
+            "WW" => out.day_of_year = Some((in_range(number_of(&mut rest, 2)?, 1, 53)? - 1) * 7 + 1),
+            "W" => out.day = Some((in_range(number_of(&mut rest, 1)?, 1, 5)? - 1) * 7 + 1),
+            "CC" => return Err(SqlError::not_supported("format \"CC\" in to_date and to_timestamp")),
+            "Q" | "D" | "ID" => {
                 // Known, and of no use for a date.
-                number_of(&mut rest, 2)?;
+                number_of(&mut rest, 1)?;
             }
             other => {
                 return Err(SqlError::not_supported(format!(
@@ -519,6 +613,8 @@ fn read(text: &str, format: &str) -> SqlResult<Read> {
         if ordinal.is_some() {
             rest = rest.get(2..).unwrap_or("");
         }
+        skipped = 0;
+        skip_blanks(&mut rest, &mut skipped);
     }
     Ok(out)
 }
@@ -539,7 +635,11 @@ fn assemble(read: &Read, text: &str) -> SqlResult<i64> {
         (Some(julian), _) => julian - JULIAN_2000,
         (None, Some(day)) => {
             let year = read.year.unwrap_or(0);
-            Civil { year, month: 1, day: 1 }.to_days() + day - 1
+            let first = Civil { year, month: 1, day: 1 }.to_days();
+            if first + day > (Civil { year: year + 1, month: 1, day: 1 }).to_days() {
+                return Err(out_of_range());
+            }
+            first + day - 1
         }
         (None, None) => {
             let year = read.year.unwrap_or(0);

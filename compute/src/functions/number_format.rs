@@ -116,11 +116,21 @@ fn parse(format: &str) -> SqlResult<Template> {
             '"' => {
                 while let Some(c) = rest.chars().next() {
                     rest = &rest[c.len_utf8()..];
-                    if c == '"' {
-                        break;
+                    match c {
+                        '"' => break,
+                        '\\' => {
+                            let Some(c) = rest.chars().next() else { break };
+                            rest = &rest[c.len_utf8()..];
+                            out.parts.push(Part::Literal(c));
+                        }
+                        c => out.parts.push(Part::Literal(c)),
                     }
-                    out.parts.push(Part::Literal(c));
                 }
+            }
+            // Outside of quotes a backslash means something only before one.
+            '\\' if rest.starts_with('"') => {
+                rest = &rest[1..];
+                out.parts.push(Part::Literal('"'));
             }
             other => out.parts.push(Part::Literal(other)),
         }
@@ -156,6 +166,12 @@ fn to_char(value: &Numeric, format: &str) -> SqlResult<String> {
             zeros.skip(template.before).enumerate().filter(|(_, zero)| *zero).map(|(n, _)| n + 1).last();
         fraction.trim_end_matches('0').len().max(forced.unwrap_or(0))
     };
+    // With FM, a zero that shows nothing after its point shows itself before it.
+    let start = if template.fill && template.point && whole.is_empty() && kept == 0 && template.before > 0 {
+        start.min(last)
+    } else {
+        start
+    };
     let mut out = String::new();
     let mut sign_at = None;
     let (mut before, mut after) = (0, 0);
@@ -188,7 +204,10 @@ fn to_char(value: &Numeric, format: &str) -> SqlResult<String> {
             Part::Point => {
                 sign_at.get_or_insert(out.len());
                 in_fraction = true;
-                out.push('.');
+                // A point that no digit can follow is not shown.
+                if template.after > 0 {
+                    out.push('.');
+                }
             }
             Part::Group => {
                 if in_fraction || before > start {
@@ -268,31 +287,131 @@ fn ordinal(whole: &str, upper: bool) -> &'static str {
     }
 }
 
-fn to_number(text: &str, format: &str) -> SqlResult<Numeric> {
-    let template = parse(format)?;
-    let mut digits = String::new();
-    let mut negative = text.contains('-') || (text.contains('<') && text.contains('>'));
-    negative &= text.chars().any(|c| c.is_ascii_digit());
-    let mut point = false;
-    for c in text.chars() {
-        match c {
-            '0'..='9' => digits.push(c),
-            '.' if template.point && !point => {
-                point = true;
-                digits.push('.');
+/// Reads a number by a template: each part of the template takes what stands at its place.
+struct NumberReader<'t> {
+    template: &'t Template,
+    rest: &'t str,
+    sign: Option<char>,
+    digits: String,
+    /// Digits read before the point, and after it.
+    before: usize,
+    after: usize,
+    point: bool,
+}
+
+impl NumberReader<'_> {
+    fn peek(&self) -> Option<char> {
+        self.rest.chars().next()
+    }
+
+    fn skip(&mut self) {
+        self.rest = &self.rest[self.peek().map_or(0, char::len_utf8)..];
+    }
+
+    /// Steps past characters that cannot be a part of a number.
+    fn skip_other(&mut self, count: usize) {
+        for _ in 0..count {
+            if self.peek().is_none_or(|c| c.is_ascii_digit() || matches!(c, '.' | ',' | '+' | '-')) {
+                return;
+            }
+            self.skip();
+        }
+    }
+
+    fn take_sign(&mut self, allowed: &[char]) -> bool {
+        match self.peek() {
+            Some(c) if allowed.contains(&c) => {
+                self.sign = Some(if c == '+' { '+' } else { '-' });
+                self.skip();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A digit's place, or the point's.
+    fn number_part(&mut self, is_digit: bool) {
+        if self.peek() == Some(' ') {
+            self.skip();
+        }
+        let brackets = self.template.sign == Sign::Brackets;
+        if self.sign.is_none() && is_digit && self.before + self.after == 0 {
+            self.take_sign(if brackets { &['-', '<', '+'] } else { &['-', '+'] });
+        }
+        let mut read = false;
+        match self.peek() {
+            Some(c) if c.is_ascii_digit() => {
+                if self.point && self.after == self.template.after {
+                    return self.skip();
+                }
+                self.digits.push(c);
+                *(if self.point { &mut self.after } else { &mut self.before }) += 1;
+                self.skip();
+                read = true;
+            }
+            Some('.') if self.template.point && !self.point => {
+                self.digits.push('.');
+                self.point = true;
+                self.skip();
+                read = true;
             }
             _ => {}
         }
+        // A sign after the last digit, wherever the template has it.
+        if self.sign.is_none() && self.before + self.after > 0 {
+            let anchored = matches!(self.template.sign, Sign::Anchored { .. });
+            if anchored && read || !read && !anchored && self.template.sign != Sign::Placed {
+                read |= self.take_sign(&['-', '+']);
+            }
+        }
+        if !read {
+            self.skip();
+        }
     }
-    let syntax = || {
-        SqlError::new(
-            SqlState::INVALID_TEXT_REPRESENTATION,
-            format!("invalid input syntax for type numeric: \"{text}\""),
-        )
+
+    fn part(&mut self, part: Part) {
+        match part {
+            Part::Digit(_) => self.number_part(true),
+            Part::Point => self.number_part(false),
+            Part::Group => {
+                if self.peek() == Some(',') && !self.template.fill {
+                    self.skip();
+                }
+            }
+            Part::Minus if self.take_sign(&['-']) => {}
+            Part::Plus if self.take_sign(&['+']) => {}
+            Part::PlusMinus if self.take_sign(&['-', '+']) => {}
+            Part::Minus | Part::Plus | Part::PlusMinus | Part::Currency => self.skip_other(1),
+            Part::Ordinal(_) => self.skip_other(2),
+            Part::Literal(_) => self.skip(),
+        }
+    }
+}
+
+fn to_number(text: &str, format: &str) -> SqlResult<Numeric> {
+    let template = parse(format)?;
+    let mut reader = NumberReader {
+        template: &template,
+        rest: text,
+        sign: None,
+        digits: String::new(),
+        before: 0,
+        after: 0,
+        point: false,
     };
-    let number: Numeric = digits.parse().map_err(|_| syntax())?;
-    let number = if template.point { number } else { number.trunc(0)? };
-    Ok(if negative { number.neg() } else { number })
+    for part in &template.parts {
+        if reader.rest.is_empty() {
+            break;
+        }
+        reader.part(*part);
+    }
+    let sign = if reader.sign == Some('-') { "-" } else { "" };
+    let digits = format!("{sign}{}", reader.digits.strip_suffix('.').unwrap_or(&reader.digits));
+    let number: Numeric = digits.parse().map_err(|_| {
+        let message = format!("invalid input syntax for type numeric: \"{digits}\"");
+        SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
+    })?;
+    Ok(number.round(reader.after as i32)?)
 }
 
 /// The functions of this file.
