@@ -530,7 +530,9 @@ fn read(text: &str, format: &str) -> SqlResult<Read> {
                 out.month = Some(month + 1);
             }
             "DD" => out.day = Some(in_range(number_of(&mut rest, 2)?, 1, 31)?),
-            "DDD" => out.day_of_year = Some(in_range(number_of(&mut rest, 3)?, 1, 366)?),
+            "DDD" => {
+                out.day_of_year = Some(in_range(number_of(&mut rest, 3)?, 0, 366)?).filter(|day| *day > 0)
+            }
             "J" => out.julian = Some(number_of(&mut rest, 9)?),
             // The day's name says nothing that the date does not.
             "DAY" | "DY" => {

@@ -245,6 +245,9 @@ fn to_char(value: &Numeric, format: &str) -> SqlResult<String> {
         }
     }
     let at = sign_at.unwrap_or(out.len());
+    if template.before + template.after == 0 {
+        return Ok(out);
+    }
     match template.sign {
         Sign::Default => match (negative, template.fill) {
             (true, _) => out.insert(at, '-'),
@@ -360,7 +363,7 @@ impl NumberReader<'_> {
         // A sign after the last digit, wherever the template has it.
         if self.sign.is_none() && self.before + self.after > 0 {
             let anchored = matches!(self.template.sign, Sign::Anchored { .. });
-            if anchored && read || !read && !anchored && self.template.sign != Sign::Placed {
+            if anchored && read || !read && self.template.sign == Sign::Placed {
                 read |= self.take_sign(&['-', '+']);
             }
         }
