@@ -584,23 +584,10 @@ fn check(name: &str, value: String, forms: &mut Settings) -> SqlResult<String> {
 }
 
 fn time_zone(text: &str) -> Option<(jiff::tz::TimeZone, String)> {
-    use jiff::tz::{Offset, TimeZone};
-    let name = text.trim();
-    if name.eq_ignore_ascii_case("utc")
-        || name.eq_ignore_ascii_case("default")
-        || name.eq_ignore_ascii_case("local")
-    {
-        return Some((TimeZone::UTC, "UTC".to_string()));
+    if ["utc", "default", "local"].iter().any(|name| text.eq_ignore_ascii_case(name)) {
+        return Some((jiff::tz::TimeZone::UTC, "UTC".to_string()));
     }
-    if let Ok(hours) = name.parse::<f64>() {
-        let offset = Offset::from_seconds((hours * 3600.0) as i32).ok().filter(|_| hours.abs() < 24.0)?;
-        let (sign, flipped) = if hours < 0.0 { ('-', '+') } else { ('+', '-') };
-        let whole = hours.abs();
-        return Some((TimeZone::fixed(offset), format!("<{sign}{whole:02}>{flipped}{whole:02}")));
-    }
-    let zone = TimeZone::get(name).ok()?;
-    let canonical = zone.iana_name().unwrap_or(name).to_string();
-    Some((zone, canonical))
+    shardforge_types::datetime::zone::parse_setting(text).ok()
 }
 
 /// An encoding's name as PostgreSQL compares names: upper case, letters and digits only. Drivers rely on it
@@ -647,6 +634,16 @@ mod tests {
             |result: SqlResult<_>| result.map(|_: Option<String>| ()).unwrap_err().sqlstate().to_string();
         assert_eq!(state(settings.set("no_such_thing", Some("1"), false)), "42704");
         assert_eq!(state(settings.set("timezone", Some("Mars/Base"), false)), "22023");
+        assert_eq!(state(settings.set("timezone", Some("PST"), false)), "22023");
+        for (zone, shown) in [
+            ("+02:00", "+02:00"),
+            ("gmt+2", "GMT+2"),
+            ("3.5", "<+03:30>-03:30"),
+            ("cst7cdt,M4.1.0,M10.5.0", "CST7CDT,M4.1.0,M10.5.0"),
+        ] {
+            settings.set("timezone", Some(zone), false).unwrap();
+            assert_eq!(settings.show("timezone").unwrap(), shown);
+        }
         assert_eq!(state(settings.set("server_version", Some("9"), false)), "55P02");
         assert_eq!(state(settings.set("client_encoding", Some("LATIN1"), false)), "0A000");
         for name in ["utf-8", "'utf-8'", "Utf_8", "unicode"] {
