@@ -250,7 +250,11 @@ pub(super) async fn drop(
             }
             Ok(Found::Missing) => return Err(no_index(&name.1)),
             Err(error) if error.sqlstate() == SqlState::WRONG_OBJECT_TYPE => {
-                return Err(error.hint("Use DROP TABLE to remove a table."));
+                let oid = context.catalog.find_relation(name.0.as_deref(), &name.1);
+                return Err(match oid.is_some_and(|oid| catalog.sequence(oid).is_some()) {
+                    true => error.hint("Use DROP SEQUENCE to remove a sequence."),
+                    false => error.hint("Use DROP TABLE to remove a table."),
+                });
             }
             Err(error) => return Err(error),
         }

@@ -23,6 +23,10 @@ pub(crate) struct Spare {
     pub(crate) len: u64,
 }
 
+/// Freed segments that are kept as spares, at most: what is written many times faster than usual for a while, by
+/// COPY or an index build, then need not share the disk with the zeros of new ones.
+pub(crate) const SPARES_KEPT: usize = 4;
+
 /// The folder.
 #[derive(Clone)]
 pub(crate) struct Folder {

@@ -1,7 +1,7 @@
 //! Opens a log: finds its segments, recovers, makes what was found durable, and cuts the torn tail.
 
 use super::drive::Bell;
-use super::files::{Folder, Spare, io_error};
+use super::files::{Folder, SPARES_KEPT, Spare, io_error};
 use super::format::{SEGMENT_HEADER_LEN, SegmentHeader};
 use super::handle::LogConfig;
 use super::pump::{Current, LogPump};
@@ -31,7 +31,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, config: LogConfig) -> Result
     let next_spare = listing.spares.last().map_or(0, |last| last + 1);
     let mut spares: Vec<Spare> = Vec::new();
     for number in listing.spares {
-        if spares.len() < 2 {
+        if spares.len() < SPARES_KEPT {
             spares.extend(folder.adopt_spare(number, config.segment_bytes));
         } else {
             folder.adopt_spare(number, u64::MAX);

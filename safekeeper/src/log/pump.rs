@@ -17,7 +17,7 @@
 //! next start writes the last batch it finds once more before it syncs, because after a failed
 //! sync the operating system may show bytes that the disk never got.
 
-use super::files::{Folder, Spare};
+use super::files::{Folder, SPARES_KEPT, Spare};
 use super::format::{
     FRAME_HEADER_LEN, FrameBuilder, RECORD_HEADER_LEN, RawRecord, RecordKind, SEGMENT_HEADER_LEN, Seed,
     SegmentHeader,
@@ -373,7 +373,7 @@ impl LogPump {
                 let mut inner = self.shared.inner.lock();
                 inner.files.remove(&epoch);
                 let number = inner.next_spare;
-                let recycle = inner.spares.len() < 2 && len == self.config.segment_bytes;
+                let recycle = inner.spares.len() < SPARES_KEPT && len == self.config.segment_bytes;
                 inner.next_spare += u64::from(recycle);
                 recycle.then_some(number)
             };

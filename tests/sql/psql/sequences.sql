@@ -226,3 +226,16 @@ create table sorted (n bigint, v int);
 insert into sorted select nextval('in_order'), v from unsorted order by v desc;
 select * from sorted order by n;
 select k, nextval('in_order') from unsorted order by k offset 1;
+
+-- what is not of the kind that a statement is about
+create sequence alone;
+create table held (a int primary key);
+create index held_a on held (a);
+drop index alone;
+drop index held;
+drop sequence held_a;
+drop sequence held;
+drop table held_a;
+drop table alone;
+truncate held_a;
+drop sequence if exists alone, nothing;

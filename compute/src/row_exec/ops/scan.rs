@@ -107,6 +107,8 @@ pub(in crate::row_exec) struct ScanState {
     partial: bool,
     /// A partial row that passed the filter.
     completing: bool,
+    /// What lies in `out` is a partial row that nobody else has touched: the next one overwrites it.
+    reusable: bool,
     /// A row that is decoded and passed the filter, and waits for its lock.
     locking: bool,
 }
@@ -149,6 +151,8 @@ impl ScanState {
         outer: &[Datum],
         out: &mut Vec<Datum>,
     ) -> Step<bool> {
+        // Between two calls the row is the caller's.
+        self.reusable = false;
         loop {
             if self.locking {
                 let granted = match plan.lock {
@@ -172,6 +176,7 @@ impl ScanState {
                 let passes = filter.is_true(&env.eval(out))?;
                 self.judging = false;
                 if !passes {
+                    self.reusable = self.partial;
                     continue;
                 }
             }
@@ -248,8 +253,10 @@ impl ScanState {
             self.take(plan, env)?;
             return self.decode(plan, env, outer, out);
         }
-        out.clear();
-        out.resize(plan.split.width, Datum::Null);
+        if !std::mem::take(&mut self.reusable) {
+            out.clear();
+            out.resize(plan.split.width, Datum::Null);
+        }
         self.key.clear();
         let value = match &self.run {
             Some(run) => {

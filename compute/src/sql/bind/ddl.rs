@@ -95,7 +95,14 @@ impl Binder<'_> {
             Statement::Truncate { names, restart_identity, cascade } => {
                 let mut tables: Vec<Arc<TableDef>> = Vec::new();
                 for name in names {
-                    let table = self.own_table(name, self.lookup_table(name).map_err(unplaced)?)?;
+                    let found = self.lookup_table(name).map_err(|error| match error.sqlstate() {
+                        SqlState::WRONG_OBJECT_TYPE => {
+                            let message = format!("\"{}\" is not a table", name.name());
+                            SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
+                        }
+                        _ => unplaced(error),
+                    });
+                    let table = self.own_table(name, found?)?;
                     if !tables.iter().any(|known| known.oid == table.oid) {
                         tables.push(table);
                     }

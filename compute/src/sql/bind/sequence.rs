@@ -69,8 +69,10 @@ impl Binder<'_> {
         let mut sequences: Vec<Arc<SequenceDef>> = Vec::new();
         let mut missing = Vec::new();
         for name in names {
-            let found = self.lookup_sequence(name).map_err(|error| match error.sqlstate() {
-                SqlState::WRONG_OBJECT_TYPE => error.hint("Use DROP TABLE to remove a table."),
+            let is_table = self.lookup_table_if_exists(name)?.is_some();
+            let found = self.lookup_sequence(name).map_err(|error| match (error.sqlstate(), is_table) {
+                (SqlState::WRONG_OBJECT_TYPE, true) => error.hint("Use DROP TABLE to remove a table."),
+                (SqlState::WRONG_OBJECT_TYPE, false) => error.hint("Use DROP INDEX to remove an index."),
                 _ => error,
             });
             match found? {
