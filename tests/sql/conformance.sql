@@ -455,3 +455,4 @@ alter table u rename column nosuch to b
 truncate nosuch
 create schema public
 drop schema nosuch
+select rank() over (order by a) as r from t group by r

@@ -297,17 +297,21 @@ impl Binder<'_> {
     /// An output name in GROUP BY may not stand for an aggregate or window function.
     fn refuse_made(&self, expr: &Expr) -> SqlResult<()> {
         let aggregates: Vec<_> = self.level.aggregates.iter().map(|(col, _)| col.id).collect();
-        let mut at = None;
+        let windows: Vec<_> = self.level.windows.iter().map(|item| item.col.id).collect();
+        let mut found = None;
         expr.any(&mut |expr| {
-            if matches!(expr.kind, ExprKind::Col(id) if aggregates.contains(&id)) {
-                at = Some(expr.position);
+            if let ExprKind::Col(id) = expr.kind {
+                let (grouping, windowing) = (SqlState::GROUPING_ERROR, SqlState::WINDOWING_ERROR);
+                let aggregate = aggregates.contains(&id).then_some((grouping, "aggregate"));
+                let made = aggregate.or(windows.contains(&id).then_some((windowing, "window")));
+                found = made.map(|(state, what)| (state, what, expr.position));
             }
-            at.is_some()
+            found.is_some()
         });
-        match at {
-            Some(position) => {
-                let message = "aggregate functions are not allowed in GROUP BY";
-                Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position))
+        match found {
+            Some((state, what, position)) => {
+                let message = format!("{what} functions are not allowed in GROUP BY");
+                Err(SqlError::new(state, message).at(position))
             }
             None => Ok(()),
         }

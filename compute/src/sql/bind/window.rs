@@ -12,7 +12,7 @@ use shardforge_types::{PgType, SqlState};
 /// One window call that was put aside, with its window.
 #[derive(Debug)]
 pub(super) struct WindowItem {
-    col: ColDef,
+    pub(super) col: ColDef,
     call: WindowCall,
     partition_by: Vec<Expr>,
     order_by: Vec<SortKey>,
