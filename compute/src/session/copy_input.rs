@@ -51,7 +51,7 @@ impl Rows {
 
 /// What the client's data looks like.
 enum Form {
-    Lines { reader: Reader, fields: Fields, header: CopyHeader },
+    Lines { reader: Box<Reader>, fields: Fields, header: CopyHeader },
     Binary(BinaryReader),
 }
 
@@ -76,7 +76,7 @@ impl Input {
         let form = if format.binary {
             Form::Binary(BinaryReader::new(columns.len()))
         } else {
-            let reader = Reader::new(format.clone());
+            let reader = Box::new(Reader::new(format.clone()));
             Form::Lines { reader, fields: Fields::default(), header: format.header }
         };
         Self { form, table: table.clone(), columns: columns.to_vec(), settings, rows: Rows::default() }
