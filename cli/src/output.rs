@@ -21,7 +21,7 @@ pub(crate) fn line(text: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// As [`line`], for standard error.
+/// As [`line()`], for standard error.
 pub(crate) fn error_line(text: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
