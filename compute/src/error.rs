@@ -58,6 +58,11 @@ impl SqlError {
         }))
     }
 
+    /// 40001: another transaction has changed what this one works on, and it cannot take a newer snapshot.
+    pub(crate) fn concurrent_update() -> Self {
+        Self::new(SqlState::T_R_SERIALIZATION_FAILURE, "could not serialize access due to concurrent update")
+    }
+
     /// 0A000: a statement or feature that is not built, by its name.
     pub fn not_supported(what: impl fmt::Display) -> Self {
         Self::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported"))

@@ -119,6 +119,15 @@ impl PageRun {
         (row.key_suffix, row.value)
     }
 
+    /// Copies the key of a row of this run, by its number, and gives its value.
+    pub fn copy_key(&self, number: usize, key: &mut Vec<u8>) -> &[u8] {
+        let (suffix, value) = self.row(number);
+        key.clear();
+        key.extend_from_slice(self.prefix());
+        key.extend_from_slice(suffix);
+        value
+    }
+
     /// The shared bytes of a value of this run.
     pub fn share(&self, value: &[u8]) -> Bytes {
         self.page.page.share(value)

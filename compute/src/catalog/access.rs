@@ -8,7 +8,7 @@ use crate::txn::{Checked, Interrupt, RangeNext, RangeRead, RowBatch, Txn, Visibi
 use crate::{SqlError, SqlResult};
 use bytes::Bytes;
 use shardforge_common::mutation::Aspects;
-use shardforge_types::{Datum, SqlState};
+use shardforge_types::Datum;
 
 /// Calls an operation until nothing is missing.
 pub(crate) async fn complete<T>(
@@ -21,12 +21,7 @@ pub(crate) async fn complete<T>(
             Err(Interrupt::Need(need)) => txn.satisfy(need).await?,
             Err(Interrupt::Error(error)) => return Err((*error).into()),
             // Only row locks ask for this, and the catalog takes none.
-            Err(Interrupt::RestartStatement) => {
-                return Err(SqlError::new(
-                    SqlState::T_R_SERIALIZATION_FAILURE,
-                    "could not serialize access due to concurrent update",
-                ));
-            }
+            Err(Interrupt::RestartStatement) => return Err(SqlError::concurrent_update()),
         }
     }
 }
@@ -57,7 +52,7 @@ pub(crate) async fn each(
     end: Bytes,
     mut visit: impl FnMut(&[u8], &[u8]) -> SqlResult<()>,
 ) -> SqlResult<()> {
-    let mut read = RangeRead { start, end, reverse: false, limit: 0, visibility: Visibility::Now };
+    let mut read = RangeRead::forward(start, end, Visibility::Now);
     let mut batch = RowBatch::new();
     loop {
         let next = complete(txn, |txn| txn.range(&mut read, &mut batch)).await?;

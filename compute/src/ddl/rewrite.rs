@@ -28,7 +28,7 @@ pub(super) fn whole(table: &TableDef, txn: &mut Txn) -> RangeRead {
     let (start, end) = storage_range(table.storage);
     let (start, end) = (Bytes::from(start), Bytes::from(end));
     txn.check_range(start.clone(), end.clone(), Aspects::READ);
-    RangeRead { start, end, reverse: false, limit: 0, visibility: Visibility::Now }
+    RangeRead::forward(start, end, Visibility::Now)
 }
 
 /// Whether a table has any row.

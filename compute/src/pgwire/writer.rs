@@ -261,7 +261,7 @@ impl Writer {
         Ok(())
     }
 
-    /// CopyInResponse or CopyOutResponse, textual, for so many columns.
+    /// CopyInResponse or CopyOutResponse, textual or binary, for so many columns.
     pub fn copy_response(&mut self, incoming: bool, binary: bool, columns: usize) {
         self.begin(if incoming { b'G' } else { b'H' });
         self.buffer.push(u8::from(binary));
@@ -271,18 +271,10 @@ impl Writer {
     }
 
     /// CopyData; `line` writes the bytes.
-    pub fn copy_data(
-        &mut self,
-        line: impl FnOnce(&mut Vec<u8>) -> Result<(), SqlError>,
-    ) -> Result<(), SqlError> {
-        let mark = self.buffer.len();
+    pub fn copy_data(&mut self, line: impl FnOnce(&mut Vec<u8>)) {
         self.begin(b'd');
-        if let Err(error) = line(&mut self.buffer) {
-            self.buffer.truncate(mark);
-            return Err(error);
-        }
+        line(&mut self.buffer);
         self.end();
-        Ok(())
     }
 
     /// CopyDone.

@@ -74,6 +74,19 @@ pub enum BoundOp {
     Gt,
 }
 
+impl BoundOp {
+    /// The comparison that says the same with its sides exchanged.
+    pub fn exchanged(self) -> BoundOp {
+        match self {
+            BoundOp::Lt => BoundOp::Gt,
+            BoundOp::Le => BoundOp::Ge,
+            BoundOp::Eq => BoundOp::Eq,
+            BoundOp::Ge => BoundOp::Le,
+            BoundOp::Gt => BoundOp::Lt,
+        }
+    }
+}
+
 /// Rows as they come.
 #[async_trait]
 pub trait RowStream: Send + Sync {

@@ -68,13 +68,7 @@ struct Reader {
 
 /// A range, forward.
 fn forward(range: Range<Bytes>) -> RangeRead {
-    RangeRead {
-        start: range.start,
-        end: range.end,
-        reverse: false,
-        limit: 0,
-        visibility: Visibility::Statement,
-    }
+    RangeRead::forward(range.start, range.end, Visibility::Statement)
 }
 
 impl Reader {

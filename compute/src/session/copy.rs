@@ -87,13 +87,7 @@ impl Session {
                 query.output.iter().map(|column| Some(column.name.as_bytes())).collect();
             // FORCE_QUOTE is about values.
             let format = CopyFormat { force_quote: Vec::new(), ..format.clone() };
-            let written = wire.writer.copy_data(|out| {
-                write_row(&names, &format, out);
-                Ok(())
-            });
-            if let Err(error) = written {
-                return Ok(Err(error));
-            }
+            wire.writer.copy_data(|out| write_row(&names, &format, out));
         }
         let mut rows = 0;
         let mut texts: Vec<Vec<u8>> = vec![Vec::new(); query.output.len()];
@@ -107,16 +101,13 @@ impl Session {
             }
             for row in batch {
                 if format.binary {
-                    let written = wire.writer.copy_data(|out| {
+                    wire.writer.copy_data(|out| {
+                        // In one message with the first row: drivers look for it there.
                         if rows == 0 {
                             binary::write_head(out);
                         }
                         write_binary(&row, &query.output, out);
-                        Ok(())
                     });
-                    if let Err(error) = written {
-                        return Ok(Err(error));
-                    }
                     rows += 1;
                     wire.flush_if_large().await?;
                     continue;
@@ -137,28 +128,18 @@ impl Session {
                     .zip(&row)
                     .map(|(text, datum)| (!datum.is_null()).then_some(text.as_slice()))
                     .collect();
-                let written = wire.writer.copy_data(|out| {
-                    write_row(&fields, format, out);
-                    Ok(())
-                });
-                if let Err(error) = written {
-                    return Ok(Err(error));
-                }
+                wire.writer.copy_data(|out| write_row(&fields, format, out));
                 rows += 1;
                 wire.flush_if_large().await?;
             }
         }
         if format.binary {
-            let ended = wire.writer.copy_data(|out| {
+            wire.writer.copy_data(|out| {
                 if rows == 0 {
                     binary::write_head(out);
                 }
                 binary::write_end(out);
-                Ok(())
             });
-            if let Err(error) = ended {
-                return Ok(Err(error));
-            }
         }
         wire.writer.copy_done();
         Ok(Ok(rows))
@@ -267,10 +248,7 @@ impl Session {
                     Err(Stop::Sequence(need)) => sequences.satisfy(need, txn).await?,
                     // What was read from the client is gone: the statement cannot be run again.
                     Err(Stop::RestartStatement) => {
-                        return Err(SqlError::new(
-                            SqlState::T_R_SERIALIZATION_FAILURE,
-                            "could not serialize access due to concurrent update",
-                        ));
+                        return Err(SqlError::concurrent_update());
                     }
                     Err(Stop::TooLarge) => return Err(SqlError::internal("a write was given up")),
                     Err(Stop::Error(error)) => return Err(error),

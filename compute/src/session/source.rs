@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use shardforge_common::key::{prefix_end, storage_prefix, storage_range};
 use shardforge_types::key::encode_key_column;
-use shardforge_types::{Datum, Oid, SqlState};
+use shardforge_types::{Datum, Oid};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -92,7 +92,7 @@ impl StatementTables {
         let prefix: Vec<Datum> =
             std::iter::once(database).chain(sequence.map(|oid| oid.to_datum())).collect();
         let (start, end) = prefix_range::<PositionRow>(&prefix);
-        let mut read = RangeRead { start, end, reverse: false, limit: 0, visibility: Visibility::Now };
+        let mut read = RangeRead::forward(start, end, Visibility::Now);
         let mut batch = RowBatch::default();
         let mut out = HashMap::new();
         loop {
@@ -179,10 +179,7 @@ pub(super) async fn wait(reader: &mut TxnReader, stop: Stop) -> SqlResult<()> {
     match stop {
         Stop::Need(need) => Ok(reader.satisfy(need).await?),
         Stop::Yield => Ok(()),
-        Stop::RestartStatement => Err(SqlError::new(
-            SqlState::T_R_SERIALIZATION_FAILURE,
-            "could not serialize access due to concurrent update",
-        )),
+        Stop::RestartStatement => Err(SqlError::concurrent_update()),
         Stop::TooLarge => Err(SqlError::internal("a report was given up")),
         Stop::Error(error) => Err(error),
         Stop::Sequence(need) => Err(SqlError::needs_sequence(need)),
@@ -194,13 +191,7 @@ pub(super) async fn wait(reader: &mut TxnReader, stop: Stop) -> SqlResult<()> {
 fn key_range(codec: &TableCodec, bounds: &[ColumnBound]) -> SqlResult<RangeRead> {
     let table = codec.table();
     let (start, end) = storage_range(table.storage);
-    let mut read = RangeRead {
-        start: start.into(),
-        end: end.into(),
-        reverse: false,
-        limit: 0,
-        visibility: Visibility::Statement,
-    };
+    let mut read = RangeRead::forward(start, end, Visibility::Statement);
     let mut prefix = storage_prefix(table.storage).to_vec();
     for part in codec.key() {
         let of_column =

@@ -10,7 +10,7 @@ use crate::{SqlError, SqlResult};
 use bytes::Bytes;
 use shardforge_common::key::storage_range;
 use shardforge_types::key::{KeyOrder, encode_key_column, is_key_type};
-use shardforge_types::{Datum, PgType, SqlState, Text};
+use shardforge_types::{Datum, PgType, Text};
 
 /// Rows that are looked at: PostgreSQL's 300 for each of its default statistics target of 100.
 const SAMPLE_ROWS: u64 = 30_000;
@@ -63,13 +63,7 @@ async fn pass(
     mut visit: impl FnMut(&RowOf<'_>, usize) -> SqlResult<()>,
 ) -> SqlResult<()> {
     let (start, end) = storage_range(codec.table().storage);
-    let mut read = RangeRead {
-        start: start.into(),
-        end: end.into(),
-        reverse: false,
-        limit: 0,
-        visibility: Visibility::Statement,
-    };
+    let mut read = RangeRead::forward(start, end, Visibility::Statement);
     let mut batch = RowBatch::new();
     loop {
         let mut run = None;
@@ -80,17 +74,12 @@ async fn pass(
                 continue;
             }
             Err(Interrupt::Error(error)) => return Err((*error).into()),
-            Err(Interrupt::RestartStatement) => {
-                return Err(SqlError::new(
-                    SqlState::T_R_SERIALIZATION_FAILURE,
-                    "could not serialize access due to concurrent update",
-                ));
-            }
+            Err(Interrupt::RestartStatement) => return Err(SqlError::concurrent_update()),
         };
         match &run {
             Some(run) => {
                 let row = |at: usize| {
-                    let (suffix, value) = run.iter().nth(at).expect("the row is one of the run");
+                    let (suffix, value) = run.row(at);
                     ([run.prefix(), suffix].concat(), run.share(value))
                 };
                 visit(&row, run.len())?;

@@ -39,6 +39,13 @@ pub struct RangeRead {
     pub visibility: Visibility,
 }
 
+impl RangeRead {
+    /// From the start on, as many rows in a step as a page gives.
+    pub fn forward(start: impl Into<Bytes>, end: impl Into<Bytes>, visibility: Visibility) -> Self {
+        Self { start: start.into(), end: end.into(), reverse: false, limit: 0, visibility }
+    }
+}
+
 /// How a step of a range read ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RangeNext {

@@ -100,7 +100,7 @@ impl ScanProvider {
         if let Some((column, by_key)) = self.operand(right)
             && constant(left)
         {
-            return Some((column, reversed(op), left, by_key));
+            return Some((column, op.exchanged(), left, by_key));
         }
         None
     }
@@ -157,16 +157,6 @@ fn bound_op(op: Operator) -> Option<BoundOp> {
         Operator::Gt => BoundOp::Gt,
         _ => return None,
     })
-}
-
-fn reversed(op: BoundOp) -> BoundOp {
-    match op {
-        BoundOp::Lt => BoundOp::Gt,
-        BoundOp::Le => BoundOp::Ge,
-        BoundOp::Eq => BoundOp::Eq,
-        BoundOp::Ge => BoundOp::Le,
-        BoundOp::Gt => BoundOp::Lt,
-    }
 }
 
 impl std::fmt::Debug for ScanProvider {

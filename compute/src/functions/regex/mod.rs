@@ -236,31 +236,33 @@ fn nth_match(
     })
 }
 
-fn substr(args: &[Datum], _call: &Call<'_>) -> SqlResult<Datum> {
-    let (Some(text), Some(pattern)) =
-        (args.first().and_then(Datum::as_str), args.get(1).and_then(Datum::as_str))
-    else {
-        return Err(wrong_arguments(args));
-    };
-    let int = |n: usize, default: i32| match args.get(n) {
+/// The first two arguments.
+fn text_and_pattern(args: &[Datum]) -> SqlResult<(&str, &str)> {
+    match (args.first().and_then(Datum::as_str), args.get(1).and_then(Datum::as_str)) {
+        (Some(text), Some(pattern)) => Ok((text, pattern)),
+        _ => Err(wrong_arguments(args)),
+    }
+}
+
+/// An integer argument that may be left out.
+fn int_or(args: &[Datum], n: usize, default: i32) -> i32 {
+    match args.get(n) {
         Some(Datum::Int4(value)) => *value,
         _ => default,
-    };
+    }
+}
+
+fn substr(args: &[Datum], _call: &Call<'_>) -> SqlResult<Datum> {
+    let (text, pattern) = text_and_pattern(args)?;
+    let int = |n, default| int_or(args, n, default);
     let flags = args.get(4).and_then(Datum::as_str).unwrap_or("");
     let found = nth_match(text, pattern, int(2, 1), int(3, 1), flags, int(5, 0))?;
     Ok(found.map_or(Datum::Null, |(start, end)| Datum::text(&text[start..end])))
 }
 
 fn instr(args: &[Datum], _call: &Call<'_>) -> SqlResult<Datum> {
-    let (Some(text), Some(pattern)) =
-        (args.first().and_then(Datum::as_str), args.get(1).and_then(Datum::as_str))
-    else {
-        return Err(wrong_arguments(args));
-    };
-    let int = |n: usize, default: i32| match args.get(n) {
-        Some(Datum::Int4(value)) => *value,
-        _ => default,
-    };
+    let (text, pattern) = text_and_pattern(args)?;
+    let int = |n, default| int_or(args, n, default);
     let flags = args.get(5).and_then(Datum::as_str).unwrap_or("");
     let end_option = int(4, 0);
     if !(0..=1).contains(&end_option) {

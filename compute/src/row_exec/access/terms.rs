@@ -91,16 +91,6 @@ fn is_known(expr: &Expr, columns: &Columns<'_>) -> bool {
     })
 }
 
-fn flip(op: BoundOp) -> BoundOp {
-    match op {
-        BoundOp::Lt => BoundOp::Gt,
-        BoundOp::Le => BoundOp::Ge,
-        BoundOp::Eq => BoundOp::Eq,
-        BoundOp::Ge => BoundOp::Le,
-        BoundOp::Gt => BoundOp::Lt,
-    }
-}
-
 fn term<'e>(conjunct: usize, expr: &'e Expr, table: &TableDef, columns: &Columns<'_>) -> Option<Term<'e>> {
     let usable = |column: usize, value: PgType| {
         table.columns.get(column).is_some_and(|column| comparable(column.ty, value))
@@ -116,7 +106,7 @@ fn term<'e>(conjunct: usize, expr: &'e Expr, table: &TableDef, columns: &Columns
                 return Some(Term { column, says: Says::Compares(op, b), conjunct });
             }
             let column = column_of(b, columns)?;
-            let says = Says::Compares(flip(op), a);
+            let says = Says::Compares(op.exchanged(), a);
             (usable(column, a.ty) && is_known(a, columns)).then_some(Term { column, says, conjunct })
         }
         ExprKind::ScalarArray { func, all: false, args } if comparison(*func) == Some(BoundOp::Eq) => {

@@ -257,15 +257,10 @@ impl ScanState {
             out.clear();
             out.resize(plan.split.width, Datum::Null);
         }
-        self.key.clear();
         let value = match &self.run {
-            Some(run) => {
-                let (suffix, value) = run.row(self.at);
-                self.key.extend_from_slice(run.prefix());
-                self.key.extend_from_slice(suffix);
-                value
-            }
+            Some(run) => run.copy_key(self.at, &mut self.key),
             None => {
+                self.key.clear();
                 self.key.extend_from_slice(self.batch.key(self.at));
                 &self.batch.row(self.at).value
             }
@@ -349,11 +344,7 @@ impl ScanState {
     /// Takes the row at hand out of the run or the batch: its key and value.
     fn take(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>) -> Step<()> {
         if let Some(run) = &self.run {
-            let (suffix, value) = run.row(self.at);
-            self.key.clear();
-            self.key.extend_from_slice(run.prefix());
-            self.key.extend_from_slice(suffix);
-            self.value = run.share(value);
+            self.value = run.share(run.copy_key(self.at, &mut self.key));
             return Ok(());
         }
         let (key, value) = (self.batch.key(self.at), &self.batch.row(self.at).value);
