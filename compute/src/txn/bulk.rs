@@ -85,9 +85,9 @@ pub(crate) struct NewChunk {
 }
 
 impl NewChunk {
-    /// What will follow another: empty, with its last key.
-    pub(super) fn after(before: &NewChunk) -> Self {
-        Self { last: before.last.clone(), body: Vec::with_capacity(before.body.len()), ..Self::default() }
+    /// Empty, with room for so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { body: Vec::with_capacity(bytes), ..Self::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -99,7 +99,7 @@ impl NewChunk {
         self.body.len()
     }
 
-    /// The last key, of the one before it while it is empty.
+    /// The last key; empty without rows.
     pub(super) fn last(&self) -> &[u8] {
         &self.last
     }

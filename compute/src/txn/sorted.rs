@@ -147,8 +147,7 @@ impl Sorted {
                     return Ok(Err(head.twice()?));
                 }
                 if !chunk.is_empty() && chunk.len() + head.row().len() > self.part_bytes {
-                    // Its last key is kept, for the comparison above.
-                    let next = NewChunk::after(&chunk);
+                    let next = NewChunk::with_capacity(chunk.len());
                     chunks.push(std::mem::replace(&mut chunk, next));
                 }
                 chunk.push(head.key(), head.row());
