@@ -164,8 +164,30 @@ impl Page {
             std::cmp::Ordering::Equal if key.len() <= prefix.len() => return 0,
             std::cmp::Ordering::Equal => {}
         }
-        let suffix = &key[prefix.len()..];
-        let (mut low, mut high) = (0, self.rows);
+        self.search(0, self.rows, &key[prefix.len()..])
+    }
+
+    /// [`Page::lower_bound`], at least `from`, for keys that come in order: the nearer the row, the sooner it is
+    /// found.
+    pub fn lower_bound_from(&self, from: usize, key: &[u8]) -> usize {
+        let Some(suffix) = key.strip_prefix(self.prefix()) else {
+            return self.lower_bound(key).max(from);
+        };
+        let (mut low, mut step) = (from, 1);
+        while low + step <= self.rows && self.row(low + step - 1).key_suffix < suffix {
+            low += step;
+            step *= 2;
+        }
+        self.search(low.min(self.rows), (low + step).min(self.rows), suffix)
+    }
+
+    /// Whether the row at an index below [`Page::len`] has this key.
+    pub fn is_key(&self, index: usize, key: &[u8]) -> bool {
+        key.strip_prefix(self.prefix()) == Some(self.row(index).key_suffix)
+    }
+
+    /// The first of the rows `low..high` that is not below a suffix; all below `low` are, none from `high` on.
+    fn search(&self, mut low: usize, mut high: usize, suffix: &[u8]) -> usize {
         while low < high {
             let middle = low + (high - low) / 2;
             if self.row(middle).key_suffix < suffix { low = middle + 1 } else { high = middle }
@@ -305,5 +327,31 @@ impl PageBuilder {
         #[cfg(debug_assertions)]
         page.validate();
         page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_from_a_row_on_is_the_bound() {
+        for rows in [0, 1, 2, 7, 100] {
+            let mut builder = PageBuilder::new();
+            for n in 0..rows {
+                builder.push(&[b'p', 2 * n + 1], Lsn(1), Bytes::new());
+            }
+            let page = builder.finish(SlotRange::ALL, b"", None, Lsn(1));
+            let keys = (0..=2 * rows).map(|n| vec![b'p', n]).chain([vec![b'o'], vec![b'q'], vec![b'p']]);
+            for key in keys {
+                for from in 0..=page.len() {
+                    let bound = page.lower_bound(&key);
+                    assert_eq!(page.lower_bound_from(from, &key), bound.max(from), "{key:?} from {from}");
+                    if bound < page.len() {
+                        assert_eq!(page.is_key(bound, &key), page.key(bound) == key);
+                    }
+                }
+            }
+        }
     }
 }

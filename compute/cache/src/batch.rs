@@ -77,59 +77,134 @@ impl RowBatch {
     }
 }
 
-/// Rows that lie in one page, one after the other: a scan reads them there, without a copy.
+/// Rows that lie in one page, and the recent writes among them, in key order: a scan reads them there, without
+/// a copy.
 #[derive(Debug, Clone)]
 pub struct PageRun {
     page: Arc<CachedPage>,
-    rows: Range<usize>,
+    rows: Rows,
+}
+
+#[derive(Debug, Clone)]
+enum Rows {
+    /// Of the page, one after the other.
+    Page(Range<usize>),
+    /// Of the page and of recent writes, whose places are counted from [`FIRST_RECENT`].
+    Merged { places: Vec<u32>, recent: Vec<(Bytes, Bytes)> },
+}
+
+/// No page has so many rows.
+const FIRST_RECENT: u32 = 1 << 31;
+
+/// A row of a [`PageRun`]. Its key comes in two parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunRow<'a> {
+    /// What its key begins with.
+    pub prefix: &'a [u8],
+    /// The rest of its key.
+    pub suffix: &'a [u8],
+    /// Its value.
+    pub value: &'a [u8],
+}
+
+impl RunRow<'_> {
+    /// The whole key.
+    pub fn key(&self) -> Vec<u8> {
+        [self.prefix, self.suffix].concat()
+    }
 }
 
 impl PageRun {
     pub(crate) fn new(page: Arc<CachedPage>, rows: Range<usize>) -> Self {
-        Self { page, rows }
+        Self { page, rows: Rows::Page(rows) }
+    }
+
+    /// Without rows, for about so many of them.
+    pub(crate) fn merged(page: Arc<CachedPage>, rows: usize) -> Self {
+        Self { page, rows: Rows::Merged { places: Vec::with_capacity(rows), recent: Vec::new() } }
+    }
+
+    /// Appends rows of the page.
+    pub(crate) fn push_rows(&mut self, rows: Range<usize>) {
+        match &mut self.rows {
+            Rows::Page(_) => debug_assert!(rows.is_empty(), "this run takes no rows"),
+            // A page is 64 KiB: its rows are counted in far fewer bits.
+            Rows::Merged { places, .. } => places.extend(rows.start as u32..rows.end as u32),
+        }
+    }
+
+    /// Appends a row of recent writes.
+    pub(crate) fn push_recent(&mut self, key: Bytes, value: Bytes) {
+        match &mut self.rows {
+            Rows::Page(_) => debug_assert!(false, "this run takes no rows"),
+            Rows::Merged { places, recent } => {
+                places.push(FIRST_RECENT + recent.len() as u32);
+                recent.push((key, value));
+            }
+        }
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        match &self.rows {
+            Rows::Page(rows) => rows.len(),
+            Rows::Merged { places, .. } => places.len(),
+        }
     }
 
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 
-    /// What every key begins with.
-    pub fn prefix(&self) -> &[u8] {
-        self.page.page.prefix()
+    /// The rows in key order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = RunRow<'_>> {
+        (0..self.len()).map(|number| self.row(number))
     }
 
-    /// The rest of each key, and the value.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        self.rows.clone().map(|index| {
-            let row = self.page.page.row(index);
-            (row.key_suffix, row.value)
-        })
-    }
-
-    /// One row, by its number in the run, as [`PageRun::iter`] gives it.
+    /// One row, by its number in the run.
     #[inline]
-    pub fn row(&self, number: usize) -> (&[u8], &[u8]) {
-        let row = self.page.page.row(self.rows.start + number);
-        (row.key_suffix, row.value)
+    pub fn row(&self, number: usize) -> RunRow<'_> {
+        match self.place(number) {
+            Place::Page(index) => {
+                let row = self.page.page.row(index);
+                RunRow { prefix: self.page.page.prefix(), suffix: row.key_suffix, value: row.value }
+            }
+            Place::Recent((key, value)) => RunRow { prefix: &[], suffix: key, value },
+        }
     }
 
     /// Copies the key of a row of this run, by its number, and gives its value.
     pub fn copy_key(&self, number: usize, key: &mut Vec<u8>) -> &[u8] {
-        let (suffix, value) = self.row(number);
+        let row = self.row(number);
         key.clear();
-        key.extend_from_slice(self.prefix());
-        key.extend_from_slice(suffix);
-        value
+        key.extend_from_slice(row.prefix);
+        key.extend_from_slice(row.suffix);
+        row.value
     }
 
-    /// The shared bytes of a value of this run.
-    pub fn share(&self, value: &[u8]) -> Bytes {
-        self.page.page.share(value)
+    /// The shared bytes of a row's value, by its number in the run.
+    pub fn value(&self, number: usize) -> Bytes {
+        match self.place(number) {
+            Place::Page(index) => self.page.page.share(self.page.page.row(index).value),
+            Place::Recent((_, value)) => value.clone(),
+        }
     }
+
+    #[inline]
+    fn place(&self, number: usize) -> Place<'_> {
+        match &self.rows {
+            Rows::Page(rows) => Place::Page(rows.start + number),
+            Rows::Merged { places, recent } => match places[number].checked_sub(FIRST_RECENT) {
+                None => Place::Page(places[number] as usize),
+                Some(at) => Place::Recent(&recent[at as usize]),
+            },
+        }
+    }
+}
+
+/// Where a row of a run lies.
+enum Place<'a> {
+    Page(usize),
+    Recent(&'a (Bytes, Bytes)),
 }

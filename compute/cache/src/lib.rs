@@ -44,6 +44,7 @@ mod floors;
 mod fold;
 mod held;
 mod inflight;
+mod merge;
 mod need;
 mod pages;
 mod pins;
@@ -56,7 +57,7 @@ mod tests;
 mod view;
 mod watch;
 
-pub use batch::{PageRun, RowBatch, RowBytes};
+pub use batch::{PageRun, RowBatch, RowBytes, RunRow};
 pub use cache::BranchCache;
 pub use config::CacheConfig;
 pub use fold::Fold;

@@ -94,9 +94,10 @@ impl ReadView {
         self.cache.range_step(range, self.snapshot, &self.held, out, None)
     }
 
-    /// The next rows of a range, read forward. Where one page has them all and recent writes are silent, the
-    /// answer is the page itself in `run`, and nothing is appended to `out`.
+    /// The next rows of a range, read forward. Where one page has them, the answer is the page itself in `run`,
+    /// with the recent writes in it, and nothing is appended to `out`; else `run` is `None`.
     pub fn scan(&mut self, range: Range<'_>, out: &mut RowBatch, run: &mut Option<PageRun>) -> RangeStep {
+        *run = None;
         self.cache.range_step(range, self.snapshot, &self.held, out, Some(run))
     }
 

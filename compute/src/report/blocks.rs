@@ -62,10 +62,9 @@ impl RowBlock {
     ) {
         let mut first = 0;
         for run in &self.runs {
-            let prefix = run.prefix();
             for number in (0..run.len()).filter(|number| wanted(first + number)) {
-                let (suffix, value) = run.row(number);
-                f(prefix, suffix, value);
+                let row = run.row(number);
+                f(row.prefix, row.suffix, row.value);
             }
             first += run.len();
         }
@@ -80,7 +79,7 @@ impl RowBlock {
     pub fn to_shared(&self) -> Vec<(Vec<u8>, Bytes)> {
         let mut out = Vec::with_capacity(self.len);
         for run in &self.runs {
-            out.extend(run.iter().map(|(suffix, value)| ([run.prefix(), suffix].concat(), run.share(value))));
+            out.extend((0..run.len()).map(|number| (run.row(number).key(), run.value(number))));
         }
         out.extend(self.rows.iter().map(|(key, row)| (key.to_vec(), row.value.clone())));
         out

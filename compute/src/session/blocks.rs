@@ -94,7 +94,7 @@ impl Reader {
             return Ok(vec![whole]);
         }
         let first = match &run {
-            Some(run) => run.iter().next().map(|(suffix, _)| [run.prefix(), suffix].concat()),
+            Some(run) => run.iter().next().map(|row| row.key()),
             None => (!self.rows.is_empty()).then(|| self.rows.key(0).to_vec()),
         };
         let mut last_step = RangeRead { reverse: true, limit: 1, ..forward(whole.clone()) };

@@ -78,10 +78,7 @@ async fn pass(
         };
         match &run {
             Some(run) => {
-                let row = |at: usize| {
-                    let (suffix, value) = run.row(at);
-                    ([run.prefix(), suffix].concat(), run.share(value))
-                };
+                let row = |at: usize| (run.row(at).key(), run.value(at));
                 visit(&row, run.len())?;
             }
             None => {

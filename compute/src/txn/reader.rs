@@ -153,7 +153,7 @@ impl Shared {
 }
 
 impl Shared {
-    /// [`Shared::range`] forward; a page whose rows come as they are is given in `run`.
+    /// [`Shared::range`] forward; the rows of a page are given in `run`, which is `None` else.
     pub(crate) fn scan(
         &self,
         view: &mut ReadView,
@@ -168,18 +168,27 @@ impl Shared {
             buffer.is_created_range(&read.start, &read.end)
                 || (!buffer.is_empty() && buffer.touches(&read.start, &read.end))
         };
-        if own || self.tracks_reads() || read.start >= read.end {
+        if own || read.start >= read.end {
+            *run = None;
             return self.range(view, read, |_| before, out);
         }
         out.clear();
         let range = Range { start: &read.start, end: &read.end, reverse: false, limit: 0 };
-        match view.scan(range, out, run) {
-            RangeStep::Done => Ok(RangeNext::Done),
-            RangeStep::More(next) => {
+        let next = match view.scan(range, out, run) {
+            RangeStep::Done => None,
+            RangeStep::More(next) => Some(next),
+            RangeStep::Need(need) => return Err(Need::Page(Box::new(need)).into()),
+        };
+        if self.tracks_reads() {
+            let through = next.as_ref().unwrap_or(&read.end).clone();
+            self.reads.lock().range(read.start.clone(), through);
+        }
+        match next {
+            None => Ok(RangeNext::Done),
+            Some(next) => {
                 read.start = next;
                 Ok(RangeNext::More)
             }
-            RangeStep::Need(need) => Err(Need::Page(Box::new(need)).into()),
         }
     }
 }

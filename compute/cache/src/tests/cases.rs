@@ -2,7 +2,7 @@
 
 use crate::cache::FEW_PAGES;
 use crate::testing::{MemoryWal, ModelPages, test_cache, test_services};
-use crate::{BranchCache, CacheConfig, Lookup, Range, RangeStep, ReadView, RowBatch};
+use crate::{BranchCache, CacheConfig, Lookup, PageRun, Range, RangeStep, ReadView, RowBatch};
 use shardforge_common::mutation::{Mutation, MutationListBuilder};
 use shardforge_common::{Lsn, SlotRange, StorageId, key, random, task};
 use shardforge_proto::wal::{FeedRequest, FeedSubscription, WalService};
@@ -77,6 +77,91 @@ async fn scan(cache: &Arc<BranchCache>, snapshot: Lsn, reverse: bool) -> Vec<(u8
     rows
 }
 
+/// Every row of storage 1 in steps of [`ReadView::scan`], and how many came as runs.
+async fn scan_pages(cache: &Arc<BranchCache>, snapshot: Lsn) -> (Vec<(Vec<u8>, Vec<u8>)>, usize) {
+    let mut view = cache.view(snapshot);
+    let (mut start, end) = (key_of(0), key_of(255));
+    let (mut rows, mut batch, mut run, mut in_runs) = (Vec::new(), RowBatch::new(), None, 0);
+    loop {
+        batch.clear();
+        match view.scan(Range { start: &start, end: &end, reverse: false, limit: 0 }, &mut batch, &mut run) {
+            RangeStep::Need(need) => {
+                view.fetch(&need).await.unwrap();
+                continue;
+            }
+            step => {
+                in_runs += run.as_ref().map_or(0, PageRun::len);
+                rows.extend(run.iter().flat_map(PageRun::iter).map(|row| (row.key(), row.value.to_vec())));
+                rows.extend(batch.iter().map(|(key, row)| (key.to_vec(), row.value.to_vec())));
+                match step {
+                    RangeStep::More(next) => start = next.to_vec(),
+                    _ => return (rows, in_runs),
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn recent_writes_lie_among_the_rows_of_their_page() {
+    let world = world(5, 1 << 20);
+    world.pages.set_rows_per_page(100);
+    put(&world, &[(1, 1), (2, 1), (4, 1), (6, 1), (8, 1)]);
+    // A page of that commit, and then rows before, between and after its own, and of other prefixes.
+    world.cache.fold(Lsn(1));
+    scan(&world.cache, Lsn(1), false).await;
+    let mut list = MutationListBuilder::new();
+    for n in [0, 3, 4, 9] {
+        list.push(Mutation::Put { key: &key_of(n), value: &[2] });
+    }
+    let longer = [&key_of(4)[..], b"longer"].concat();
+    list.push(Mutation::Put { key: &longer, value: &[2] });
+    list.push(Mutation::Delete { key: &key_of(1) });
+    list.push(Mutation::Delete { key: &key_of(5) });
+    list.push(Mutation::Delete { key: &key_of(8) });
+    list.push(Mutation::Touch { key: &key_of(6) });
+    list.push(Mutation::Touch { key: &key_of(7) });
+    world.wal.write(list.finish());
+    put(&world, &[(4, 3)]);
+    let row = |(n, value): &(u8, u8)| (key_of(*n), vec![*value]);
+    let rows = |rows: &[(u8, u8)]| rows.iter().map(row).collect::<Vec<_>>();
+    for (snapshot, four) in [(2, 2), (3, 3)] {
+        let mut expected = rows(&[(0, 2), (2, 1), (3, 2), (4, four), (6, 1), (9, 2)]);
+        expected.insert(4, (longer.clone(), vec![2]));
+        let (got, in_runs) = scan_pages(&world.cache, Lsn(snapshot)).await;
+        assert_eq!((got, in_runs), (expected, 7), "at {snapshot}");
+    }
+    let before = rows(&[(1, 1), (2, 1), (4, 1), (6, 1), (8, 1)]);
+    assert_eq!(scan_pages(&world.cache, Lsn(1)).await, (before, 5));
+    // Where a range is deleted, rows come one by one.
+    wipe(&world, 3, 7);
+    assert_eq!(scan_pages(&world.cache, Lsn(4)).await, (rows(&[(0, 2), (2, 1), (9, 2)]), 0));
+}
+
+#[tokio::test]
+async fn more_recent_writes_than_one_step_looks_at_come_in_several() {
+    let world = world(6, 1 << 20);
+    world.pages.set_rows_per_page(100);
+    put(&world, &[(1, 1), (2, 1), (3, 1)]);
+    world.cache.fold(Lsn(1));
+    scan(&world.cache, Lsn(1), false).await;
+    let mut list = MutationListBuilder::new();
+    let between = |n: u16| [&key_of(2)[..], &n.to_be_bytes()].concat();
+    for n in 0..5000 {
+        let key = between(n);
+        list.push(match n % 3 {
+            0 => Mutation::Delete { key: &key },
+            _ => Mutation::Put { key: &key, value: &[2] },
+        });
+    }
+    world.wal.write(list.finish());
+    let mut expected = vec![(key_of(1), vec![1]), (key_of(2), vec![1])];
+    expected.extend((0..5000).filter(|n| n % 3 != 0).map(|n| (between(n), vec![2])));
+    expected.push((key_of(3), vec![1]));
+    let rows = expected.len();
+    assert_eq!(scan_pages(&world.cache, Lsn(2)).await, (expected, rows));
+}
+
 #[tokio::test]
 async fn a_page_that_a_reader_holds_is_not_used_below_the_floor() {
     for seed in 0..40 {
@@ -111,6 +196,9 @@ async fn check_all(world: &World, snapshot: Lsn, expected: &[(u8, u8)]) {
     for reverse in [false, true] {
         assert_eq!(scan(&world.cache, snapshot, reverse).await, expected, "at {snapshot}");
     }
+    let (rows, _) = scan_pages(&world.cache, snapshot).await;
+    let rows: Vec<_> = rows.iter().map(|(key, value)| (key[9], value[0])).collect();
+    assert_eq!(rows, expected, "by pages at {snapshot}");
     let mut view = world.cache.view(snapshot);
     for n in 0..10 {
         let row = expected.iter().find(|(key, _)| *key == n).map(|(_, value)| *value);
@@ -317,7 +405,12 @@ async fn every_read_sees_one_state_while_all_goes_on_at_once() {
             let mut reads = 0;
             while !done.load(Ordering::Relaxed) || reads < 20 {
                 let snapshot = world.cache.applied();
-                let rows = scan(&world.cache, snapshot, reader == 1).await;
+                let rows = if reader == 2 {
+                    let (rows, _) = scan_pages(&world.cache, snapshot).await;
+                    rows.iter().map(|(key, value)| (key[9], value[0])).collect()
+                } else {
+                    scan(&world.cache, snapshot, reader == 1).await
+                };
                 let first = rows[0].1;
                 assert!(rows.len() == 4 && rows.iter().all(|(_, value)| *value == first), "{rows:?}");
                 let mut view = world.cache.view(snapshot);

@@ -274,7 +274,7 @@ impl ScanState {
         // The place is already that of the next one.
         let at = self.at - 1;
         self.value = match &self.run {
-            Some(run) => run.share(run.row(at).1),
+            Some(run) => run.value(at),
             None => self.batch.row(at).value.clone(),
         };
         decode_to(plan, env, &self.key, (&self.value, Some(&self.value)), &plan.split.later, out)
@@ -344,7 +344,8 @@ impl ScanState {
     /// Takes the row at hand out of the run or the batch: its key and value.
     fn take(&mut self, plan: &ScanPlan, env: &mut ExecEnv<'_>) -> Step<()> {
         if let Some(run) = &self.run {
-            self.value = run.share(run.copy_key(self.at, &mut self.key));
+            run.copy_key(self.at, &mut self.key);
+            self.value = run.value(self.at);
             return Ok(());
         }
         let (key, value) = (self.batch.key(self.at), &self.batch.row(self.at).value);
