@@ -72,6 +72,11 @@ impl Default for BranchConfig {
     }
 }
 
+/// What a lock on a row takes, in bytes, about: its key, its entry, and its place among those of its owner.
+const LOCK_BYTES: usize = 256;
+/// Locks of one transaction that are entered one by one, however little memory there is.
+const LEAST_LOCKS: usize = 1024;
+
 /// A branch with its feed, cache and locks.
 pub struct Branch {
     pub(crate) id: BranchRef,
@@ -118,6 +123,8 @@ impl Branch {
         // What pageservers lack comes down the feed, so that no first read waits for them.
         let floor = status.ingested.min(status.committed).max(status.first_available.prev());
         let limits = CacheConfig::sized(config.cache_bytes, config.recent_bytes, config.page_bytes);
+        // As many take half of what a transaction's rows may; it has never more than twice as many.
+        let locks = LockTable::new((config.spill_bytes / 2 / LOCK_BYTES).max(LEAST_LOCKS));
         let branch = Arc::new(Branch {
             id,
             me: ComputeId::from_bytes(random::thread().bytes16()),
@@ -126,7 +133,7 @@ impl Branch {
             cache: BranchCache::new(id, limits, pages, &config.shards, floor),
             config,
             wal,
-            locks: LockTable::new(),
+            locks,
             disk,
             in_flight: Mutex::default(),
             in_flight_count: AtomicUsize::new(0),

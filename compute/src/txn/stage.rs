@@ -192,6 +192,16 @@ struct Sent {
     answered: oneshot::Receiver<CommitOutcome>,
 }
 
+/// What a fragment takes of memory while it is under way.
+fn cost(request: &FragmentRequest) -> usize {
+    let of_key = |check: &Check| match check {
+        Check::Key { key, .. } => key.len(),
+        Check::Range { start, end, .. } => start.len() + end.len(),
+    };
+    let checks: usize = request.checks.iter().map(|check| size_of::<Check>() + of_key(check)).sum();
+    request.mutations.as_bytes().len() + checks
+}
+
 /// Fragments between here and the log.
 struct UnderWay<'a> {
     plan: &'a CommitPlan<'a>,
@@ -214,7 +224,7 @@ impl<'a> UnderWay<'a> {
             fresh: body.fresh,
             mutations: body.mutations.finish(),
         };
-        let len = request.mutations.as_bytes().len();
+        let len = cost(&request);
         while self.bytes + len > WINDOW_BYTES && !self.sent.is_empty() {
             self.receive().await?;
         }
@@ -241,7 +251,7 @@ impl<'a> UnderWay<'a> {
     /// Takes the answer to the oldest fragment.
     async fn receive(&mut self) -> Result<(), TxnError> {
         let Some(Sent { request, answered }) = self.sent.pop_front() else { return Ok(()) };
-        self.bytes -= request.mutations.as_bytes().len();
+        self.bytes -= cost(&request);
         match task_timeout(answered).await {
             Some(CommitOutcome::Committed { .. }) => return Ok(()),
             Some(CommitOutcome::TooOld { .. } | CommitOutcome::Retry { .. }) | None => {}

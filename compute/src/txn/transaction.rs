@@ -400,11 +400,27 @@ impl Txn {
     /// applied here. Call it before reading the row that is to be written; it says when that row was
     /// written after the snapshot: [`Interrupt::RestartStatement`] under READ COMMITTED, else 40001.
     pub fn lock_row(&mut self, key: &[u8], mode: LockMode, wait: LockWait) -> Result<LockGrant, Interrupt> {
+        self.lock(key, mode, wait, |locks| locks.lock(key, mode, wait))
+    }
+
+    /// The same for a key that is to get a row. Of very many, most are not entered, so that memory does not grow
+    /// with them: who adds the same row meanwhile hears of it at COMMIT.
+    pub fn lock_new(&mut self, key: &[u8], wait: LockWait) -> Result<LockGrant, Interrupt> {
+        self.lock(key, LockMode::Update, wait, |locks| locks.lock_new(key, wait))
+    }
+
+    fn lock(
+        &mut self,
+        key: &[u8],
+        mode: LockMode,
+        wait: LockWait,
+        ask: impl FnOnce(&Arc<LockOwner>) -> Result<Option<LockGrant>, TxnError>,
+    ) -> Result<LockGrant, Interrupt> {
         self.may_write()?;
         if self.shared.buffer.read().is_created(key) {
             return Ok(LockGrant::Held);
         }
-        let Some(grant) = self.locks.lock(key, mode, wait)? else {
+        let Some(grant) = ask(&self.locks)? else {
             let need = super::LockNeed { key: Bytes::copy_from_slice(key), mode, wait };
             return Err(Need::Lock(need).into());
         };
@@ -446,7 +462,7 @@ impl Txn {
             TableLock::Write => LockMode::KeyShare,
             TableLock::Change => LockMode::Update,
         };
-        let grant = self.locks.lock(key, row_mode, wait).map_err(|error| match error.kind() {
+        let grant = self.locks.lock_table(key, row_mode, wait).map_err(|error| match error.kind() {
             TxnErrorKind::LockNotAvailable => {
                 TxnError::new(TxnErrorKind::LockNotAvailable, "could not obtain lock on a table")
             }

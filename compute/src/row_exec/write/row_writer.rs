@@ -66,8 +66,8 @@ pub(in crate::row_exec) fn lock(env: &mut ExecEnv<'_>, key: &[u8], mode: LockMod
 
 /// Locks a unique key; the conflict, when another transaction has put a row there since the snapshot.
 fn lock_unique(env: &mut ExecEnv<'_>, key: &[u8]) -> Step<Option<Box<SqlError>>> {
-    match lock(env, key, LockMode::Update) {
-        Ok(()) => Ok(None),
+    match env.txn.lock_new(key, env.lock_wait).map_err(Stop::from) {
+        Ok(_) => Ok(None),
         Err(Stop::Error(error))
             if error.sqlstate() == SqlState::T_R_SERIALIZATION_FAILURE
                 && env.txn.was_inserted_meanwhile(key) =>

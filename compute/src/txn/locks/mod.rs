@@ -8,8 +8,8 @@
 //!
 //! # What it does not do
 //!
-//! Computes do not see one another's locks: across them the certifier decides. Locks are memory: one
-//! entry a locked row, whatever the transaction's size.
+//! Computes do not see one another's locks: across them the certifier decides. The same holds for some of the rows
+//! of a transaction that has very many locks, so that its memory has a limit: see [`core`].
 //!
 //! # How a wait goes
 //!
@@ -90,8 +90,13 @@ pub(crate) struct LockTable {
 }
 
 impl LockTable {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { core: Mutex::default(), owners: Mutex::default(), next: AtomicU64::new(1) })
+    /// A table in which one transaction has about so many locks on single rows, at most twice as many.
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            core: Mutex::new(LockCore::new(limit)),
+            owners: Mutex::default(),
+            next: AtomicU64::new(1),
+        })
     }
 
     /// A transaction that may lock.
@@ -166,19 +171,48 @@ pub(crate) struct LockOwner {
 }
 
 impl LockOwner {
-    /// Asks for a key. `Ok(None)` means: queued.
+    /// Asks for a row's key. `Ok(None)` means: queued.
     pub(crate) fn lock(
         self: &Arc<Self>,
         key: &[u8],
         mode: LockMode,
         wait: LockWait,
     ) -> Result<Option<LockGrant>, TxnError> {
+        self.ask(key, wait, |core, may_wait| core.acquire(self.id, key, mode, may_wait))
+    }
+
+    /// The same for a key under which there is no row yet.
+    pub(crate) fn lock_new(
+        self: &Arc<Self>,
+        key: &[u8],
+        wait: LockWait,
+    ) -> Result<Option<LockGrant>, TxnError> {
+        self.ask(key, wait, |core, may_wait| core.acquire_new(self.id, key, may_wait))
+    }
+
+    /// The same for a table, whose lock is entered however many there are.
+    pub(crate) fn lock_table(
+        self: &Arc<Self>,
+        key: &[u8],
+        mode: LockMode,
+        wait: LockWait,
+    ) -> Result<Option<LockGrant>, TxnError> {
+        self.ask(key, wait, |core, may_wait| core.acquire_single(self.id, key, mode, may_wait))
+    }
+
+    fn ask(
+        self: &Arc<Self>,
+        key: &[u8],
+        wait: LockWait,
+        ask: impl FnOnce(&mut LockCore, bool) -> Answer,
+    ) -> Result<Option<LockGrant>, TxnError> {
         if !self.used.swap(true, Ordering::Relaxed) {
             self.table.owners.lock().insert(self.id, Arc::downgrade(self));
         }
         let may_wait = !matches!(wait, LockWait::NoWait | LockWait::Skip);
-        match self.table.core.lock().acquire(self.id, key, mode, may_wait) {
-            Answer::Granted => Ok(Some(LockGrant::Granted)),
+        let answer = ask(&mut self.table.core.lock(), may_wait);
+        match answer {
+            Answer::Granted | Answer::Omitted => Ok(Some(LockGrant::Granted)),
             Answer::Held => Ok(Some(LockGrant::Held)),
             Answer::Queued => Ok(None),
             Answer::WouldWait if wait == LockWait::Skip => Ok(Some(LockGrant::Skipped)),

@@ -145,6 +145,51 @@ async fn a_large_transaction_that_conflicts_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn who_has_very_many_locks_has_the_table_or_is_told_at_commit() {
+    let world = World::new().await;
+    let mut setup = world.a.begin(IsolationLevel::ReadCommitted);
+    setup.begin_statement().await.unwrap();
+    for n in 0..5000 {
+        setup.insert(row(n).0, Bytes::from_static(b"old"), Checked::Yes).unwrap();
+    }
+    setup.commit().await.unwrap();
+    let update = |txn: &mut Txn, n: usize, wait: LockWait| -> Result<(), Interrupt> {
+        txn.lock_row(&row(n).0, LockMode::NoKeyUpdate, wait)?;
+        txn.update(row(n).0, Bytes::from_static(b"new"), Checked::Yes)
+    };
+    for others in [false, true] {
+        let mut small = world.a.begin(IsolationLevel::ReadCommitted);
+        small.begin_statement().await.unwrap();
+        if others {
+            update(&mut small, 4999, LockWait::NoWait).unwrap();
+        }
+        let mut large = world.a.begin(IsolationLevel::ReadCommitted);
+        large.begin_statement().await.unwrap();
+        for n in 0..4000 {
+            drive(&mut large, |txn| update(txn, n, LockWait::Forever)).await.unwrap();
+        }
+        // The first rows are locked whatever comes after them.
+        update(&mut small, 0, LockWait::NoWait).unwrap_err();
+        // A table that is locked as a whole keeps others out of every row; with somebody else there, the last
+        // rows are theirs who commit first.
+        let last = update(&mut small, 3999, LockWait::NoWait);
+        assert_eq!(last.is_ok(), others);
+        if others {
+            small.commit().await.unwrap();
+            assert!(large.commit().await.unwrap_err().is_conflict());
+        } else {
+            let Err(Interrupt::Need(need)) = update(&mut small, 3999, LockWait::Forever) else {
+                panic!("it waits")
+            };
+            large.commit().await.unwrap();
+            small.satisfy(need).await.unwrap();
+            let seen = update(&mut small, 3999, LockWait::Forever);
+            assert!(matches!(seen, Err(Interrupt::RestartStatement)), "it reads what was written");
+        }
+    }
+}
+
+#[tokio::test]
 async fn writes_into_an_own_new_storage_need_no_checks_and_no_pages() {
     let world = World::new().await;
     let mut txn = world.a.begin(IsolationLevel::Serializable);
