@@ -15,6 +15,7 @@
 
 use super::Visibility;
 use super::bulk::{Chunk, Lanes, NewChunk, rows_of};
+use super::key_filter::KeyHash;
 use super::spill::{Run, RunWriter};
 use bytes::Bytes;
 use shardforge_common::disk::Disk;
@@ -322,12 +323,15 @@ impl WriteBuffer {
     /// What own writes below an order say of a key.
     pub(crate) fn get(&self, key: &[u8], before: Order) -> Result<Own> {
         let mut newest = self.map.get(key).and_then(|entries| Self::seen(entries, before).cloned());
-        for run in self.runs.iter().rev() {
-            if newest.is_some() {
-                break;
+        if newest.is_none() && !self.runs.is_empty() {
+            let hash = KeyHash::of(key);
+            for run in self.runs.iter().rev() {
+                let entries = run.get(key, hash)?.map(|entries| self.live(entries));
+                newest = entries.and_then(|entries| Self::seen(&entries, before).cloned());
+                if newest.is_some() {
+                    break;
+                }
             }
-            let entries = run.get(key)?.map(|entries| self.live(entries));
-            newest = entries.and_then(|entries| Self::seen(&entries, before).cloned());
         }
         if newest.is_none() {
             newest = self.bulk.get(key)?.filter(|entry| entry.order < before);

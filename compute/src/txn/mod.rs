@@ -31,6 +31,7 @@ mod bulk;
 mod checks;
 mod commit;
 mod error;
+mod key_filter;
 mod lease;
 mod locks;
 mod need;

@@ -8,9 +8,11 @@
 //! ```
 //!
 //! The file is read by nobody but the process that wrote it, so it is never synced, and it is removed
-//! when the run is dropped. The index of first keys is in memory.
+//! when the run is dropped. The index of first keys is in memory, and so is a filter of all keys: in a transaction of
+//! many runs, whoever asks for a key that none of them has would read a block of each.
 
 use super::buffer::{Entries, decode_entries, encode_entries};
+use super::key_filter::{KeyFilter, KeyHash};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use shardforge_common::disk::{Disk, DiskFile, OpenMode};
@@ -36,6 +38,7 @@ pub(crate) struct Run {
     file: Arc<dyn DiskFile>,
     blocks: Vec<Block>,
     last_key: Bytes,
+    keys: KeyFilter,
     // Reads come near one another: the last block, decoded.
     last: Mutex<Option<(usize, Rows)>>,
 }
@@ -45,8 +48,11 @@ fn failed(path: &Path, doing: &str, error: std::io::Error) -> Error {
 }
 
 impl Run {
-    /// The entries of a key.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Entries>> {
+    /// The entries of a key, which has this hash.
+    pub(crate) fn get(&self, key: &[u8], hash: KeyHash) -> Result<Option<Entries>> {
+        if !self.keys.may_have(hash) {
+            return Ok(None);
+        }
         let after = self.blocks.partition_point(|block| block.first_key <= key);
         let Some(at) = after.checked_sub(1) else { return Ok(None) };
         let rows = self.block(at)?;
@@ -139,6 +145,7 @@ impl Drop for Run {
 /// Writes a run, key by key, in order.
 pub(crate) struct RunWriter {
     run: Run,
+    keys: Vec<KeyHash>,
     block: Vec<u8>,
     first_key: Bytes,
     offset: u64,
@@ -149,9 +156,16 @@ impl RunWriter {
         let file = disk
             .open(&path, OpenMode::CreateNew)
             .map_err(|error| failed(&path, "making a file for a transaction's own rows,", error))?;
-        let run =
-            Run { disk, path, file, blocks: Vec::new(), last_key: Bytes::new(), last: Mutex::default() };
-        Ok(Self { run, block: vec![0; 4], first_key: Bytes::new(), offset: 0 })
+        let run = Run {
+            disk,
+            path,
+            file,
+            blocks: Vec::new(),
+            last_key: Bytes::new(),
+            keys: KeyFilter::new(&[]),
+            last: Mutex::default(),
+        };
+        Ok(Self { run, keys: Vec::new(), block: vec![0; 4], first_key: Bytes::new(), offset: 0 })
     }
 
     pub(crate) fn push(&mut self, key: &Bytes, entries: &Entries) -> Result<()> {
@@ -159,6 +173,7 @@ impl RunWriter {
             self.first_key = Bytes::copy_from_slice(key);
         }
         encode_entries(key, entries, &mut self.block);
+        self.keys.push(KeyHash::of(key));
         self.run.last_key = key.clone();
         if self.block.len() >= BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
@@ -181,6 +196,7 @@ impl RunWriter {
         if self.block.len() > 4 {
             self.flush()?;
         }
+        self.run.keys = KeyFilter::new(&self.keys);
         Ok(self.run)
     }
 }
