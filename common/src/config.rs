@@ -181,6 +181,13 @@ sections! {
         report_bytes: ByteSize = ByteSize(2 << 30), "Memory for reports (sorts, joins and groups of large queries).";
         report_threads: usize = 0, "Threads for reports; 0 is one for each core.";
     }
+    /// ANALYZE of tables that have changed, in the background.
+    autovacuum: AutovacuumConfig {
+        enabled: bool = true, "Whether tables are analyzed without being asked for: PostgreSQL's autovacuum. There is nothing to vacuum here.";
+        naptime_ms: u64 = 60_000, "Time between two looks at what has changed, in milliseconds: autovacuum_naptime.";
+        analyze_threshold: u64 = 50, "A table is analyzed after so many of its rows have been written, and ...: autovacuum_analyze_threshold.";
+        analyze_scale_factor: f64 = 0.1, "... besides this part of its rows: autovacuum_analyze_scale_factor.";
+    }
 }
 
 impl Config {
@@ -281,6 +288,10 @@ impl Config {
         }
         at_least("compute.cache_bytes", self.compute.cache_bytes.0, 256 << 10)?;
         at_least("compute.transaction_bytes", self.compute.transaction_bytes.0, 64 << 10)?;
+        at_least("autovacuum.naptime_ms", self.autovacuum.naptime_ms, 1)?;
+        if !(0.0..=100.0).contains(&self.autovacuum.analyze_scale_factor) {
+            return Err(Error::invalid("autovacuum.analyze_scale_factor is not between 0 and 100"));
+        }
         at_least("sql.max_connections", self.sql.max_connections as u64, 1)?;
         Ok(())
     }

@@ -4,12 +4,13 @@ use crate::catalog::{CatalogCache, IdAllocator, bootstrap, roles};
 use crate::report::ReportEngine;
 use crate::row_exec::RowIds;
 use crate::sequence::SequenceBlocks;
+use crate::statistics::{AutovacuumConfig, TableActivity, autovacuum};
 use crate::txn::{Branch, BranchConfig};
 use crate::{SqlError, SqlResult};
 use shardforge_common::clock::Clock;
 use shardforge_common::disk::Disk;
 use shardforge_common::random::Random;
-use shardforge_common::{BranchId, ErrorKind};
+use shardforge_common::{BranchId, ErrorKind, task};
 use shardforge_proto::control::ControlService;
 use shardforge_proto::page::PageService;
 use shardforge_proto::wal::WalService;
@@ -35,6 +36,8 @@ pub struct ComputeParts {
     pub reports: Arc<dyn ReportEngine>,
     /// Limits of each branch.
     pub branch: BranchConfig,
+    /// When tables are analyzed without being asked for.
+    pub autovacuum: AutovacuumConfig,
     /// The password that `postgres` is given; empty leaves it as it is.
     pub password: String,
 }
@@ -49,6 +52,8 @@ pub struct OpenBranch {
     pub ids: IdAllocator,
     /// Blocks of sequences' numbers.
     pub sequences: Arc<SequenceBlocks>,
+    /// What happens to the tables.
+    pub activity: Arc<TableActivity>,
     row_ids: tokio::sync::OnceCell<Arc<RowIds>>,
 }
 
@@ -97,14 +102,31 @@ impl Compute {
             roles::ensure_password(&branch, &self.parts.password, &self.parts.random).await?;
         }
         branch.cache().watch(CatalogCache::versions());
+        let ids = IdAllocator::new(branch.clone());
+        let (opened_at, first_new) = (self.parts.clock.wall_micros(), ids.next_storage().await?);
+        let activity = Arc::new(TableActivity::new(branch.cache().clone(), opened_at, first_new));
         let opened = Arc::new(OpenBranch {
-            ids: IdAllocator::new(branch.clone()),
+            ids,
             sequences: Arc::new(SequenceBlocks::new(branch.clone(), self.parts.clock.clone())),
             branch,
             catalogs: CatalogCache::new(),
+            activity,
             row_ids: tokio::sync::OnceCell::new(),
         });
+        self.start_autovacuum(&opened);
         open.insert(info.id.branch, opened.clone());
         Ok(opened)
+    }
+
+    fn start_autovacuum(&self, opened: &Arc<OpenBranch>) {
+        let config = self.parts.autovacuum;
+        if !config.enabled {
+            return;
+        }
+        let work = autovacuum::run(Arc::downgrade(opened), config, self.parts.clock.clone());
+        match &self.parts.branch.background {
+            Some(runtime) => drop(task::spawn_on(runtime, "autovacuum", work)),
+            None => drop(task::spawn("autovacuum", work)),
+        }
     }
 }

@@ -34,6 +34,7 @@ use shardforge_common::random::Random;
 use shardforge_common::{NodeId, task};
 use shardforge_compute::node::{Compute, ComputeParts};
 use shardforge_compute::pgwire::server::{Server, ServerLimits};
+use shardforge_compute::statistics::AutovacuumConfig;
 use shardforge_compute::txn::BranchConfig;
 use shardforge_control_plane::reconcile::{Action, Observed, diff};
 use shardforge_control_plane::{ControlPlane, ControlService, DEFAULT_BRANCH, DEFAULT_TENANT, api};
@@ -132,6 +133,7 @@ impl Embedded {
             random: random.clone(),
             reports: Arc::new(report_engine(config, &folder)?),
             branch: branch_config(config, &folder)?,
+            autovacuum: autovacuum_config(config),
             password: config.sql.password.clone(),
         });
         // Opened now, so that a branch that cannot be read fails the start and not the first client.
@@ -274,6 +276,16 @@ fn branch_config(config: &Config, folder: &folder::DataFolder) -> Result<BranchC
         background: Some(tokio::runtime::Handle::current()),
         ..BranchConfig::default()
     })
+}
+
+fn autovacuum_config(config: &Config) -> AutovacuumConfig {
+    let from = &config.autovacuum;
+    AutovacuumConfig {
+        enabled: from.enabled,
+        naptime: Duration::from_millis(from.naptime_ms),
+        analyze_threshold: from.analyze_threshold,
+        analyze_scale_factor: from.analyze_scale_factor,
+    }
 }
 
 /// A number of threads as it is configured: 0 is one for each core.

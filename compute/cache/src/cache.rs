@@ -1,5 +1,6 @@
 //! The parts of a branch's memory, and how the feed fills it.
 
+use crate::activity::{Activity, Tally, Written};
 use crate::config::CacheConfig;
 use crate::filter::KeyFilter;
 use crate::floors::{Beyond, RangeFloors, Span};
@@ -50,6 +51,7 @@ pub struct BranchCache {
     created: Mutex<HashMap<TxnId, Vec<StorageId>>>,
     created_expected: AtomicUsize,
     watched: Watched,
+    activity: Activity,
 }
 
 /// Where the feed stands.
@@ -78,12 +80,13 @@ impl Feed {
     }
 
     /// Notes where a part of a large commit wrote, and leaves what it wrote to the pages.
-    fn pass_over(&mut self, list: &MutationList, watched: &Watched) -> Result<()> {
+    fn pass_over(&mut self, list: &MutationList, watched: &Watched, mut tally: Tally<'_>) -> Result<()> {
         // Keys of one storage id follow one another: of these only the ends are needed.
         let mut run: Option<(&[u8], &[u8])> = None;
         for mutation in list.iter() {
             let mutation = mutation?;
             watched.see(&mutation, self.coming.lsn);
+            tally.see(&mutation);
             match mutation {
                 Mutation::DeleteRange { start, end } if start < end => self.beyond.add(start, end),
                 Mutation::DeleteRange { .. } => {}
@@ -150,6 +153,7 @@ impl BranchCache {
             created: Mutex::default(),
             created_expected: AtomicUsize::new(0),
             watched: Watched::default(),
+            activity: Activity::default(),
         })
     }
 
@@ -321,7 +325,7 @@ impl BranchCache {
             let large = header.kind == RecordKind::Fragment || header.fragment > 0;
             let beyond = feed.coming_bytes + record.body.len() > self.config.large_commit_bytes;
             if large && (beyond || self.are_new_rows(&list)?) {
-                feed.pass_over(&list, &self.watched)?;
+                feed.pass_over(&list, &self.watched, self.activity.tally())?;
             } else {
                 feed.coming_bytes += record.body.len();
                 self.add_all(&list, &mut feed.coming)?;
@@ -358,11 +362,13 @@ impl BranchCache {
 
     fn add_all(&self, list: &MutationList, at: &mut Place) -> Result<()> {
         let mut mutations = list.iter().peekable();
+        let mut tally = self.activity.tally();
         while mutations.peek().is_some() {
             let mut recent = self.recent.write();
             for mutation in mutations.by_ref().take(ADD_BATCH) {
                 let mutation = mutation?;
                 self.watched.see(&mutation, at.lsn);
+                tally.see(&mutation);
                 recent.add(*at, mutation, |slice| list.share(slice), &self.filter)?;
                 at.number += 1;
             }
@@ -453,6 +459,22 @@ impl BranchCache {
     /// applied. It rises before a commit is published as applied.
     pub fn watched(&self) -> Lsn {
         Lsn(self.watched.last.load(Ordering::Acquire))
+    }
+
+    /// Rows that were written to a storage since the branch was opened here, or since
+    /// [`BranchCache::count_anew`].
+    pub fn written_to(&self, storage: StorageId) -> Written {
+        self.activity.written(storage)
+    }
+
+    /// A number that stays as long as nothing is written at all.
+    pub fn write_steps(&self) -> u64 {
+        self.activity.steps()
+    }
+
+    /// What was written so far is no longer counted.
+    pub fn count_anew(&self) {
+        self.activity.clear();
     }
 
     /// Waits until there is something to do in the background: fold, give credit, or subscribe again.

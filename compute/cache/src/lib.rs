@@ -34,6 +34,7 @@
 //! itself: whoever owns it subscribes, gives credit, and runs the background work that
 //! [`BranchCache::wait_work`] calls for.
 
+mod activity;
 mod batch;
 mod cache;
 mod config;
@@ -57,6 +58,7 @@ mod tests;
 mod view;
 mod watch;
 
+pub use activity::Written;
 pub use batch::{PageRun, RowBatch, RowBytes, RunRow};
 pub use cache::BranchCache;
 pub use config::CacheConfig;

@@ -45,6 +45,22 @@ pub(crate) async fn scan<R: StoredRow>(txn: &mut Txn, prefix: &[Datum]) -> SqlRe
     Ok(rows)
 }
 
+/// [`scan`], of which nothing is checked at COMMIT.
+pub(crate) async fn peek_all<R: StoredRow>(txn: &mut Txn, prefix: &[Datum]) -> SqlResult<Vec<R>> {
+    let (start, end) = prefix_range::<R>(prefix);
+    let mut read = RangeRead::forward(start, end, Visibility::Now);
+    let (mut rows, mut batch) = (Vec::new(), RowBatch::new());
+    loop {
+        let next = complete(txn, |txn| txn.peek_range(&mut read, &mut batch)).await?;
+        for (key, row) in batch.iter() {
+            rows.push(R::decode(key, &row.value)?);
+        }
+        if next == RangeNext::Done {
+            return Ok(rows);
+        }
+    }
+}
+
 /// Visits every row of a range, in order.
 pub(crate) async fn each(
     txn: &mut Txn,

@@ -4,6 +4,10 @@
 //! a catalog is valid for exactly the snapshots that read the same version, whichever LSN they stand at, an
 //! `AS OF` of last week included; and whether a plan is still valid is one comparison.
 //!
+//! ANALYZE writes the version row too, so that plans are made anew, but as a new value of a row that was there,
+//! while schema changes put it whether it was there or not. A SERIALIZABLE transaction has checked at COMMIT that
+//! the row was not put ([`Txn::relies_on_existence`]): what tables are said to hold is nothing to it.
+//!
 //! A transaction that changed the schema reads its own version row. Its catalogs are kept too, but only
 //! it sees them: what it commits may stand on top of changes that it did not see, of other tables.
 //!
@@ -51,7 +55,9 @@ impl CatalogCache {
     /// The version of a database's schema as the running statement sees it: what plans compare.
     pub fn version(txn: &mut Txn, database: Oid) -> Result<VersionRow, Interrupt> {
         let key = key_of::<VersionRow>(&[database.to_datum()]);
-        match txn.get(&key, Visibility::Now)? {
+        let row = txn.peek(&key, Visibility::Now)?;
+        txn.relies_on_existence(&key);
+        match row {
             Some(row) => Ok(VersionRow::decode(&key, &row.value)?),
             None => {
                 Err(shardforge_common::Error::not_found(format!("database {database} does not exist")).into())
@@ -69,7 +75,8 @@ impl CatalogCache {
     /// itself is told no, and asks [`CatalogCache::load`].
     pub fn is_current(txn: &mut Txn, catalog: &DatabaseCatalog) -> Result<bool, Interrupt> {
         let (key, value) = catalog.version_bytes();
-        let row = txn.get(key, Visibility::Now)?;
+        let row = txn.peek(key, Visibility::Now)?;
+        txn.relies_on_existence(key);
         Ok(row.is_some_and(|row| row.value == value) && txn.id() != catalog.version().txn)
     }
 
@@ -149,21 +156,23 @@ fn viewer(txn: &Txn, version: &VersionRow) -> Viewer {
     (txn.id() == version.txn).then(|| (txn.id(), txn.snapshot()))
 }
 
+/// The rows of a database's catalog. What a SERIALIZABLE transaction has to have checked of them is that the
+/// version, which it read first, is not another one.
 async fn read_rows(txn: &mut Txn, database: Oid) -> SqlResult<Rows> {
     let own = [database.to_datum()];
     Ok(Rows {
-        databases: access::scan(txn, &[]).await?,
-        roles: access::scan(txn, &[]).await?,
-        namespaces: access::scan(txn, &own).await?,
-        relations: access::scan(txn, &own).await?,
-        columns: access::scan(txn, &own).await?,
-        constraints: access::scan(txn, &own).await?,
-        indexes: access::scan(txn, &own).await?,
-        types: access::scan(txn, &own).await?,
-        sequences: access::scan(txn, &own).await?,
-        descriptions: access::scan(txn, &own).await?,
-        shared_descriptions: access::scan(txn, &[Oid::INVALID.to_datum()]).await?,
-        table_statistics: access::scan(txn, &own).await?,
-        column_statistics: access::scan(txn, &own).await?,
+        databases: access::peek_all(txn, &[]).await?,
+        roles: access::peek_all(txn, &[]).await?,
+        namespaces: access::peek_all(txn, &own).await?,
+        relations: access::peek_all(txn, &own).await?,
+        columns: access::peek_all(txn, &own).await?,
+        constraints: access::peek_all(txn, &own).await?,
+        indexes: access::peek_all(txn, &own).await?,
+        types: access::peek_all(txn, &own).await?,
+        sequences: access::peek_all(txn, &own).await?,
+        descriptions: access::peek_all(txn, &own).await?,
+        shared_descriptions: access::peek_all(txn, &[Oid::INVALID.to_datum()]).await?,
+        table_statistics: access::peek_all(txn, &own).await?,
+        column_statistics: access::peek_all(txn, &own).await?,
     })
 }

@@ -14,7 +14,7 @@ use super::{
     CheckDef, ColumnDef, IdentityDef, IndexDef, IndexKey, SequenceDef, SequenceOwner, TableDef, TableKind,
 };
 use crate::sequence::{self, SequenceRules};
-use crate::statistics::{ColumnStatistics, TableStatistics};
+use crate::statistics::{ColumnStatistics, Looks, TableStatistics};
 use bytes::Bytes;
 use shardforge_common::{Error, Result};
 use shardforge_types::row::body::decode_body;
@@ -155,8 +155,15 @@ impl DatabaseCatalog {
                     max: end(&column.greatest),
                 });
             }
-            let (rows, pages) = (row.rows as f64, u64::try_from(row.pages).unwrap_or(0));
-            out.insert(row.relation, Arc::new(TableStatistics { rows, pages, columns: known }));
+            let looks = |last, times: Option<i64>| Looks { last, times: times.unwrap_or(0) };
+            let statistics = TableStatistics {
+                rows: row.rows as f64,
+                pages: u64::try_from(row.pages).unwrap_or(0),
+                columns: known,
+                by_hand: looks(row.analyzed_at, row.analyzed),
+                automatic: looks(row.autoanalyzed_at, row.autoanalyzed),
+            };
+            out.insert(row.relation, Arc::new(statistics));
         }
         out
     }

@@ -62,6 +62,14 @@ impl IdAllocator {
         Ok(StorageId(self.next(&STORAGE, &self.storage).await? as u64))
     }
 
+    /// The first storage id that nobody had been given, or had reserved, by now.
+    pub(crate) async fn next_storage(&self) -> SqlResult<StorageId> {
+        let mut txn = Txn::begin(&self.branch, TxnOptions::default());
+        txn.begin_statement().await?;
+        let row: Option<CounterRow> = access::get(&mut txn, &[STORAGE.name.to_owned().to_datum()]).await?;
+        Ok(StorageId(row.ok_or_else(|| uncounted(&STORAGE))?.next as u64))
+    }
+
     /// A block of hidden row ids that no row of the branch has had, for a compute to count up in: it asks
     /// once, when it first inserts into a table without a primary key.
     pub async fn row_ids(&self) -> SqlResult<Range<i64>> {
@@ -84,9 +92,8 @@ impl IdAllocator {
             let mut txn = Txn::begin(&self.branch, options);
             txn.begin_statement().await?;
             let name = counter.name.to_owned();
-            let row: CounterRow = access::get(&mut txn, &[name.to_datum()]).await?.ok_or_else(|| {
-                SqlError::new(SqlState::DATA_CORRUPTED, format!("the catalog has no counter \"{name}\""))
-            })?;
+            let row: CounterRow =
+                access::get(&mut txn, &[name.to_datum()]).await?.ok_or_else(|| uncounted(counter))?;
             let end = row.next.saturating_add(counter.block).min(counter.end);
             if row.next >= end {
                 return Err(exhausted(counter));
@@ -101,6 +108,10 @@ impl IdAllocator {
             }
         }
     }
+}
+
+fn uncounted(counter: &Counter) -> SqlError {
+    SqlError::new(SqlState::DATA_CORRUPTED, format!("the catalog has no counter \"{}\"", counter.name))
 }
 
 fn exhausted(counter: &Counter) -> SqlError {

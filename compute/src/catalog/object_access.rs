@@ -7,6 +7,7 @@ use crate::functions::text_io::quote_ident;
 use crate::functions::{
     CatalogAccess, ConstraintInfo, ConstraintKind, ObjectClass, RelationInfo, RelationKind,
 };
+use crate::statistics::Activity;
 use shardforge_types::oid::format_type;
 use shardforge_types::{Datum, Oid, PgType};
 use std::sync::Arc;
@@ -185,6 +186,10 @@ impl CatalogAccess for SessionCatalog {
 
     fn comment(&self, class: Oid, object: Oid, column: i32) -> Option<String> {
         self.database_catalog().description(class, object, column).map(str::to_owned)
+    }
+
+    fn table_activity(&self, table: &TableDef) -> Option<Activity> {
+        self.activity(table)
     }
 
     fn relation_size(&self, _oid: Oid) -> Option<i64> {

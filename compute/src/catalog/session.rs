@@ -3,19 +3,23 @@
 use super::database::{DatabaseCatalog, PG_CATALOG};
 use super::system;
 use super::{SequenceDef, TableDef};
+use crate::row_exec::UNKNOWN_ROWS;
 use crate::sql::CatalogLookup;
+use crate::statistics::{Activity, TableActivity, TableStatistics};
 use crate::{SqlError, SqlResult};
 use shardforge_types::{Oid, SqlState};
 use std::sync::Arc;
 
 /// The catalog of a statement.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SessionCatalog {
     catalog: Arc<DatabaseCatalog>,
     /// The schemas in which names without one are looked up, in order; `pg_catalog` among them.
     path: Arc<[Oid]>,
     /// The first schema that the path names and that exists.
     creation: Option<(Oid, String)>,
+    /// What happens to tables; `None` in tests.
+    activity: Option<Arc<TableActivity>>,
 }
 
 impl SessionCatalog {
@@ -34,7 +38,28 @@ impl SessionCatalog {
         if !path.contains(&PG_CATALOG) {
             path.insert(0, PG_CATALOG);
         }
-        Self { catalog, path: path.into(), creation }
+        Self { catalog, path: path.into(), creation, activity: None }
+    }
+
+    /// The same, which knows what happens to tables.
+    #[must_use]
+    pub fn with_activity(self, activity: Arc<TableActivity>) -> Self {
+        Self { activity: Some(activity), ..self }
+    }
+
+    /// What is known of a table's contents, as far as it is known by now.
+    pub fn statistics(&self, table: &TableDef) -> Option<Arc<TableStatistics>> {
+        let known = self.catalog.statistics(table.oid);
+        match &self.activity {
+            Some(activity) => activity.statistics(table, known),
+            None => known.cloned(),
+        }
+    }
+
+    /// How large a table is by now, and how much of it has changed since it was last looked at.
+    pub fn activity(&self, table: &TableDef) -> Option<Activity> {
+        let known = self.catalog.statistics(table.oid).map(|known| &**known);
+        self.activity.as_ref()?.of(table, known)
     }
 
     /// The database's catalog.
@@ -104,6 +129,12 @@ impl CatalogLookup for SessionCatalog {
     }
 
     fn table_rows(&self, table: Oid) -> Option<f64> {
-        self.catalog.statistics(table).map(|known| known.rows)
+        let known = self.catalog.statistics(table);
+        match self.catalog.table(table).and_then(|table| self.activity(table)) {
+            // It may be about to be filled, and plans are kept.
+            Some(now) if known.is_none() => Some(now.rows).filter(|rows| *rows > UNKNOWN_ROWS),
+            Some(now) => Some(now.rows),
+            None => known.map(|known| known.rows),
+        }
     }
 }

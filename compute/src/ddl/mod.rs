@@ -42,6 +42,8 @@ mod sequence;
 mod tests;
 mod truncate;
 
+pub(crate) use analyze::{Look, keep_statistics};
+
 use crate::catalog::stored::{DatabaseRow, VersionRow};
 use crate::catalog::{
     CatalogCache, DatabaseCatalog, IdAllocator, SessionCatalog, TableDef, access, change_table,
@@ -49,6 +51,7 @@ use crate::catalog::{
 use crate::functions::EvalContext;
 use crate::sequence::SequenceBlocks;
 use crate::sql::bound::{Ddl, Insert};
+use crate::statistics::TableActivity;
 use crate::txn::{LockWait, Txn};
 use crate::{SqlError, SqlResult};
 use shardforge_common::mutation::Aspects;
@@ -67,6 +70,8 @@ pub struct DdlContext<'a> {
     pub catalog: &'a SessionCatalog,
     /// What functions in defaults may ask of the session.
     pub eval: &'a EvalContext,
+    /// What happens to the branch's tables.
+    pub activity: &'a TableActivity,
     /// The compute's blocks of the branch's sequences.
     pub sequences: &'a SequenceBlocks,
     /// The role that will own what is made.

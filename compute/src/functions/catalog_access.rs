@@ -2,6 +2,7 @@
 //! catalog. Answers come from memory: a function cannot wait.
 
 use crate::catalog::TableDef;
+use crate::statistics::Activity;
 use shardforge_types::{Oid, PgType};
 use std::sync::Arc;
 
@@ -101,6 +102,8 @@ pub trait CatalogAccess: Send + Sync {
     fn type_name(&self, ty: PgType) -> Option<String>;
     /// The comment on an object, or on a column of a relation when `column` is not 0.
     fn comment(&self, catalog: Oid, object: Oid, column: i32) -> Option<String>;
+    /// How large a table is by now, and how much of it has changed since it was last analyzed, as far as it is known.
+    fn table_activity(&self, table: &TableDef) -> Option<Activity>;
     /// Bytes that a relation takes, its indexes left out, as far as they are known.
     fn relation_size(&self, oid: Oid) -> Option<i64>;
 }

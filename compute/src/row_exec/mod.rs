@@ -37,6 +37,7 @@ pub mod storage;
 mod tests;
 mod write;
 
+pub(crate) use access::UNKNOWN_ROWS;
 pub use execution::{ExecEnv, Execution};
 pub use plan::Executor;
 pub use statement::{RowPlan, plan_row};

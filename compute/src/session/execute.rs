@@ -222,6 +222,7 @@ impl Session {
             catalog: statement.catalog.clone(),
             context: statement.context.clone(),
             sequences: self.sequences.blocks().clone(),
+            activity: self.branch.activity.clone(),
         };
         let waiting = WaitingSequences::new(self.sequences.clone(), transaction.txn.clone());
         let session = EvalContext { sequences: Some(Arc::new(waiting)), ..(*statement.context).clone() };
@@ -248,6 +249,7 @@ impl Session {
         transaction.changed_schema = true;
         let context = DdlContext {
             cache: &branch.catalogs,
+            activity: &branch.activity,
             ids: &branch.ids,
             catalog: &catalog,
             eval: &statement.context,

@@ -103,6 +103,7 @@ impl Session {
     ) -> SqlResult<Session> {
         let branch = compute.open_branch(parameters.branch.as_deref()).await?;
         let mut settings = SessionSettings::default();
+        settings.configure(&compute.parts().autovacuum);
         for (name, value) in &parameters.settings {
             settings.start_with(name, value)?;
         }

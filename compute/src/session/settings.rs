@@ -7,6 +7,7 @@
 
 use crate::row_exec::Executor;
 use crate::sql::bound::IsolationLevel;
+use crate::statistics::AutovacuumConfig;
 use crate::{SqlError, SqlResult};
 use shardforge_types::SqlState;
 use shardforge_types::settings::{ByteaOutput, DateOrder, DateStyle, IntervalStyle, Settings};
@@ -26,6 +27,8 @@ enum Kind {
     Live,
     /// It cannot be changed.
     ReadOnly,
+    /// The server's configuration says it.
+    Server,
     /// It can be set, and changes nothing here.
     NoEffect,
 }
@@ -45,6 +48,10 @@ const fn define(name: &'static str, default: &'static str, kind: Kind, reported:
 /// Every setting, by PostgreSQL's spelling.
 static DEFINITIONS: &[Definition] = &[
     define("application_name", "", Kind::Live, true),
+    define("autovacuum", "on", Kind::Server, false),
+    define("autovacuum_analyze_scale_factor", "0.1", Kind::Server, false),
+    define("autovacuum_analyze_threshold", "50", Kind::Server, false),
+    define("autovacuum_naptime", "1min", Kind::Server, false),
     define("backslash_quote", "safe_encoding", Kind::NoEffect, false),
     define("block_size", "8192", Kind::ReadOnly, false),
     define("bytea_output", "hex", Kind::Live, false),
@@ -101,6 +108,15 @@ static DEFINITIONS: &[Definition] = &[
     define("work_mem", "4MB", Kind::NoEffect, false),
     define("xmloption", "content", Kind::NoEffect, false),
 ];
+
+/// A duration with the largest unit that gives a whole number, as PostgreSQL shows it.
+fn duration_text(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms")];
+    let fits = |(unit, _): &(u128, &str)| millis.is_multiple_of(*unit);
+    let (unit, name) = units.into_iter().find(fits).unwrap_or((1, "ms"));
+    format!("{}{name}", millis / unit)
+}
 
 fn definition(name: &str) -> Option<&'static Definition> {
     DEFINITIONS.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
@@ -215,6 +231,17 @@ impl SessionSettings {
         Arc::make_mut(&mut self.current).insert(spelling(name), value.to_string());
     }
 
+    /// Takes what the server's configuration says.
+    pub(super) fn configure(&mut self, autovacuum: &AutovacuumConfig) {
+        if *autovacuum == AutovacuumConfig::default() {
+            return;
+        }
+        self.fix("autovacuum", if autovacuum.enabled { "on" } else { "off" });
+        self.fix("autovacuum_analyze_scale_factor", &autovacuum.analyze_scale_factor.to_string());
+        self.fix("autovacuum_analyze_threshold", &autovacuum.analyze_threshold.to_string());
+        self.fix("autovacuum_naptime", &duration_text(autovacuum.naptime));
+    }
+
     /// SET \[LOCAL\]. The answer is a notice when the setting has no effect here.
     pub fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> SqlResult<Option<String>> {
         let key = spelling(name);
@@ -223,6 +250,12 @@ impl SessionSettings {
             None if name.contains('.') => Kind::Live, // a custom one: kept for whoever asks
             None => return Err(unrecognized(name)),
         };
+        if kind == Kind::Server {
+            return Err(SqlError::new(
+                SqlState::CANT_CHANGE_RUNTIME_PARAM,
+                format!("parameter \"{}\" cannot be changed now", spelling(name)),
+            ));
+        }
         if kind == Kind::ReadOnly {
             let same = value.is_some_and(|value| value.eq_ignore_ascii_case(&self.current[&key]));
             if same {

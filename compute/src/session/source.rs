@@ -13,7 +13,7 @@ use crate::report::{BlockSource, BoundOp, ColumnBound, RowStream, Rows, ScanSpec
 use crate::row_exec::storage::read_external;
 use crate::row_exec::{Stop, TableCodec};
 use crate::sequence::{self, SequenceBlocks};
-use crate::statistics::TableStatistics;
+use crate::statistics::{TableActivity, TableStatistics};
 use crate::txn::{RangeNext, RangeRead, RowBatch, TxnReader, Visibility};
 use crate::{SqlError, SqlResult};
 use async_trait::async_trait;
@@ -30,6 +30,7 @@ pub(super) struct StatementTables {
     pub(super) catalog: Arc<DatabaseCatalog>,
     pub(super) context: Arc<EvalContext>,
     pub(super) sequences: Arc<SequenceBlocks>,
+    pub(super) activity: Arc<TableActivity>,
 }
 
 #[async_trait]
@@ -70,7 +71,7 @@ impl TableSource for StatementTables {
     }
 
     fn statistics(&self, table: &TableDef) -> Option<Arc<TableStatistics>> {
-        self.catalog.statistics(table.oid).cloned()
+        self.activity.statistics(table, self.catalog.statistics(table.oid))
     }
 
     fn blocks(&self, spec: &ScanSpec, readers: usize) -> SqlResult<Option<Arc<dyn BlockSource>>> {

@@ -63,7 +63,10 @@ impl Session {
     fn new_view(&self, settings_version: u64, catalog: &Arc<DatabaseCatalog>) -> View {
         let settings = self.settings.lock();
         let path = settings.search_path(&self.user);
-        let lookup = Arc::new(SessionCatalog::new(catalog.clone(), &path, &self.user));
+        let lookup = Arc::new(
+            SessionCatalog::new(catalog.clone(), &path, &self.user)
+                .with_activity(self.branch.activity.clone()),
+        );
         let parts = self.compute.parts();
         let info = SessionInfo {
             settings: settings.forms().clone(),

@@ -9,26 +9,77 @@ use crate::txn::{Interrupt, RangeNext, RangeRead, RowBatch, TxnReader, Visibilit
 use crate::{SqlError, SqlResult};
 use bytes::Bytes;
 use shardforge_common::key::storage_range;
+use shardforge_common::task;
 use shardforge_types::key::{KeyOrder, encode_key_column, is_key_type};
 use shardforge_types::{Datum, PgType, Text};
+use std::ops::ControlFlow;
+use std::time::Duration;
 
 /// Rows that are looked at: PostgreSQL's 300 for each of its default statistics target of 100.
 const SAMPLE_ROWS: u64 = 30_000;
 
+/// Steps that background work makes before it rests.
+const STEPS: u32 = 16;
+/// How long it rests: PostgreSQL's `autovacuum_vacuum_cost_delay`.
+const REST: Duration = Duration::from_millis(2);
+
+/// How fast a table is read.
+pub(crate) struct Pace {
+    rests: bool,
+    steps: u32,
+}
+
+impl Pace {
+    /// As fast as it goes, beside others on the same thread.
+    pub(crate) fn unhurried() -> Self {
+        Self { rests: false, steps: 0 }
+    }
+
+    /// With rests, for those whom nobody waits for.
+    pub(crate) fn background() -> Self {
+        Self { rests: true, steps: 0 }
+    }
+
+    async fn step(&mut self) {
+        self.steps += 1;
+        if self.rests && self.steps.is_multiple_of(STEPS) {
+            task::sleep(REST).await;
+        } else {
+            // Other connections share this thread.
+            tokio::task::consume_budget().await;
+        }
+    }
+}
+
+/// How many rows a table has, as far as it has no more than `most` or little more.
+pub(crate) async fn count_up_to(reader: &mut TxnReader, codec: &TableCodec, most: u64) -> SqlResult<u64> {
+    let mut rows = 0;
+    pass(reader, codec, &mut Pace::background(), |_, len| {
+        rows += len as u64;
+        Ok(if rows >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })
+    .await?;
+    Ok(rows)
+}
+
 /// Looks at a table as a reader sees it.
-pub(crate) async fn analyze(reader: &mut TxnReader, codec: &TableCodec) -> SqlResult<TableStatistics> {
+pub(crate) async fn analyze(
+    reader: &mut TxnReader,
+    codec: &TableCodec,
+    mut pace: Pace,
+) -> SqlResult<TableStatistics> {
     let (mut rows, mut pages) = (0u64, 0u64);
-    pass(reader, codec, |_, len| {
+    pass(reader, codec, &mut pace, |_, len| {
         rows += len as u64;
         pages += 1;
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })
     .await?;
     let stride = rows.div_ceil(SAMPLE_ROWS).max(1);
     let columns: Vec<usize> = codec.table().visible_columns().map(|(position, _)| position).collect();
     let mut sample: Vec<Vec<Datum>> = Vec::new();
     let mut seen = 0u64;
-    pass(reader, codec, |step, len| {
+    pass(reader, codec, &mut pace, |step, len| {
         let first = seen.next_multiple_of(stride) - seen;
         seen += len as u64;
         for at in (first..len as u64).step_by(stride as usize) {
@@ -42,7 +93,7 @@ pub(crate) async fn analyze(reader: &mut TxnReader, codec: &TableCodec) -> SqlRe
             })?;
             sample.push(row);
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })
     .await?;
     let mut known = vec![None; codec.table().columns.len()];
@@ -50,17 +101,18 @@ pub(crate) async fn analyze(reader: &mut TxnReader, codec: &TableCodec) -> SqlRe
         let ty = codec.table().columns[position].ty;
         known[position] = column(sample.iter().map(|row| &row[at]), ty, rows as f64);
     }
-    Ok(TableStatistics { rows: rows as f64, pages, columns: known })
+    Ok(TableStatistics { rows: rows as f64, pages, columns: known, ..TableStatistics::default() })
 }
 
 /// A row of a step, by its number: key and value.
 type RowOf<'a> = dyn Fn(usize) -> (Vec<u8>, Bytes) + 'a;
 
-/// Every step of a whole table: how many rows it has, and each row on demand.
+/// Every step of a whole table, until the visitor has seen enough: how many rows it has, and each row on demand.
 async fn pass(
     reader: &mut TxnReader,
     codec: &TableCodec,
-    mut visit: impl FnMut(&RowOf<'_>, usize) -> SqlResult<()>,
+    pace: &mut Pace,
+    mut visit: impl FnMut(&RowOf<'_>, usize) -> SqlResult<ControlFlow<()>>,
 ) -> SqlResult<()> {
     let (start, end) = storage_range(codec.table().storage);
     let mut read = RangeRead::forward(start, end, Visibility::Statement);
@@ -76,21 +128,20 @@ async fn pass(
             Err(Interrupt::Error(error)) => return Err((*error).into()),
             Err(Interrupt::RestartStatement) => return Err(SqlError::concurrent_update()),
         };
-        match &run {
+        let flow = match &run {
             Some(run) => {
                 let row = |at: usize| (run.row(at).key(), run.value(at));
-                visit(&row, run.len())?;
+                visit(&row, run.len())?
             }
             None => {
                 let row = |at: usize| (batch.key(at).to_vec(), batch.row(at).value.clone());
-                visit(&row, batch.len())?;
+                visit(&row, batch.len())?
             }
-        }
-        if next == RangeNext::Done {
+        };
+        if next == RangeNext::Done || flow.is_break() {
             return Ok(());
         }
-        // Other connections share this thread.
-        tokio::task::consume_budget().await;
+        pace.step().await;
     }
 }
 

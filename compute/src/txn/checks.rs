@@ -34,6 +34,8 @@ impl ExplicitChecks {
 #[derive(Default)]
 pub(crate) struct ReadSet {
     keys: BTreeSet<Bytes>,
+    /// Keys of which only that they are there was read.
+    existing: BTreeSet<Bytes>,
     ranges: Vec<(Bytes, Bytes)>,
 }
 
@@ -44,6 +46,12 @@ impl ReadSet {
         }
     }
 
+    pub(crate) fn existence(&mut self, key: &[u8]) {
+        if !self.existing.contains(key) {
+            self.existing.insert(Bytes::copy_from_slice(key));
+        }
+    }
+
     /// Whether a key was read, by itself or in a range.
     pub(crate) fn has(&self, key: &[u8]) -> bool {
         self.keys.contains(key) || self.ranges.iter().any(|(start, end)| &start[..] <= key && key < &end[..])
@@ -51,6 +59,7 @@ impl ReadSet {
 
     pub(crate) fn clear(&mut self) {
         self.keys.clear();
+        self.existing.clear();
         self.ranges.clear();
     }
 
@@ -94,6 +103,12 @@ impl ReadSet {
         let keys = self.keys.iter().filter(|key| !covered(key));
         let keys = keys.map(|key| Check::Key { key: key.clone(), aspects, read_at });
         let mut checks: Vec<_> = keys.collect();
+        let existing = self.existing.iter().filter(|key| !covered(key));
+        checks.extend(existing.map(|key| Check::Key {
+            key: key.clone(),
+            aspects: Aspects::EXISTENCE,
+            read_at,
+        }));
         checks.extend(joined.into_iter().map(|(start, end)| Check::Range { start, end, aspects, read_at }));
         checks
     }

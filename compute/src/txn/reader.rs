@@ -75,6 +75,17 @@ impl Shared {
         key: &[u8],
         before: impl FnOnce(&WriteBuffer) -> Order,
     ) -> Result<Option<RowBytes>, Interrupt> {
+        self.look_up(view, key, before, self.tracks_reads())
+    }
+
+    /// [`Shared::get`], noted as a read or not.
+    pub(crate) fn look_up(
+        &self,
+        view: &mut ReadView,
+        key: &[u8],
+        before: impl FnOnce(&WriteBuffer) -> Order,
+        tracked: bool,
+    ) -> Result<Option<RowBytes>, Interrupt> {
         {
             let buffer = self.buffer.read();
             if !buffer.is_empty() {
@@ -93,7 +104,7 @@ impl Shared {
             Lookup::Absent => None,
             Lookup::Need(need) => return Err(Need::Page(Box::new(need)).into()),
         };
-        if self.tracks_reads() {
+        if tracked {
             self.reads.lock().key(key);
         }
         Ok(row)
@@ -105,6 +116,18 @@ impl Shared {
         read: &mut RangeRead,
         before: impl FnOnce(&WriteBuffer) -> Order,
         out: &mut RowBatch,
+    ) -> Result<RangeNext, Interrupt> {
+        self.walk(view, read, before, out, self.tracks_reads())
+    }
+
+    /// [`Shared::range`], noted as a read or not.
+    pub(crate) fn walk(
+        &self,
+        view: &mut ReadView,
+        read: &mut RangeRead,
+        before: impl FnOnce(&WriteBuffer) -> Order,
+        out: &mut RowBatch,
+        tracked: bool,
     ) -> Result<RangeNext, Interrupt> {
         out.clear();
         if read.start >= read.end {
@@ -130,7 +153,7 @@ impl Shared {
             next = Some(if read.reverse { after(first_left) } else { Bytes::copy_from_slice(first_left) });
             out.truncate(read.limit);
         }
-        if self.tracks_reads() && !created {
+        if tracked && !created {
             let (start, end) = match (&next, read.reverse) {
                 (None, _) => (read.start.clone(), read.end.clone()),
                 (Some(next), false) => (read.start.clone(), next.clone()),

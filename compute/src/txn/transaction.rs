@@ -233,6 +233,29 @@ impl Txn {
         self.shared.get(&mut self.view, key, |buffer| buffer.visible(visibility))
     }
 
+    /// The row under a key, without a check at COMMIT that it is still so, at any level.
+    pub(crate) fn peek(&mut self, key: &[u8], visibility: Visibility) -> Result<Option<RowBytes>, Interrupt> {
+        self.shared.look_up(&mut self.view, key, |buffer| buffer.visible(visibility), false)
+    }
+
+    /// The next rows of a range, likewise.
+    pub(crate) fn peek_range(
+        &mut self,
+        read: &mut RangeRead,
+        out: &mut RowBatch,
+    ) -> Result<RangeNext, Interrupt> {
+        let visibility = read.visibility;
+        self.shared.walk(&mut self.view, read, |buffer| buffer.visible(visibility), out, false)
+    }
+
+    /// A SERIALIZABLE transaction that commits something asks that a key has not come or gone since it read it:
+    /// new values under it are nothing to it.
+    pub(crate) fn relies_on_existence(&mut self, key: &[u8]) {
+        if self.options.isolation == IsolationLevel::Serializable {
+            self.shared.reads.lock().existence(key);
+        }
+    }
+
     /// The next rows of a range, about a page of them; `out` is cleared first. A step may have no
     /// rows and still say [`RangeNext::More`].
     pub fn range(&mut self, read: &mut RangeRead, out: &mut RowBatch) -> Result<RangeNext, Interrupt> {

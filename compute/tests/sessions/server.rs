@@ -17,6 +17,7 @@ use shardforge_compute::node::{Compute, ComputeParts, OpenBranch};
 use shardforge_compute::pgwire::server::{Server, ServerLimits};
 use shardforge_compute::report::{ReportContext, ReportEngine, RowStream};
 use shardforge_compute::sql::bound::Query;
+use shardforge_compute::statistics::AutovacuumConfig;
 use shardforge_compute::txn::BranchConfig;
 use shardforge_compute::{SqlError, SqlResult};
 use shardforge_proto::control::{BranchInfo, ControlService, Registration, ShardPlacement};
@@ -97,6 +98,7 @@ impl TestServer {
                 background: Some(tokio::runtime::Handle::current()),
                 ..BranchConfig::default()
             },
+            autovacuum: AutovacuumConfig::default(),
             password: String::new(),
         });
         let branch = compute.open_branch(None).await.unwrap();

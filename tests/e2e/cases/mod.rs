@@ -11,6 +11,7 @@ mod isolation;
 mod pgbench;
 mod protocol;
 mod sql;
+mod statistics;
 mod values;
 
 use crate::Case;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Case> {
         commands::CASES,
         conformance::CASES,
         sql::CASES,
+        statistics::CASES,
         durability::CASES,
         executors::CASES,
         crashes::CASES,

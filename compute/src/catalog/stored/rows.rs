@@ -443,6 +443,14 @@ stored_rows! {
             rows: i64,
             /// Its pages.
             pages: i64,
+            /// When ANALYZE was last run by hand, in microseconds since 1970.
+            analyzed_at: Option<i64>,
+            /// How often it was.
+            analyzed: Option<i64>,
+            /// When it was last run by the background.
+            autoanalyzed_at: Option<i64>,
+            /// How often it was.
+            autoanalyzed: Option<i64>,
         }
     }
 

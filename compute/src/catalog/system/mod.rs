@@ -22,6 +22,7 @@ mod sequence_views;
 mod session_views;
 mod shared;
 mod standard_views;
+mod statistic_views;
 mod system_views;
 
 pub(crate) use builtin_rows::{builtin_rows, predefined_role_by_name, predefined_role_name};

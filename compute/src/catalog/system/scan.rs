@@ -1,7 +1,9 @@
 //! Which rows each table of the system has: the one list of them.
 
 use super::builtin_rows::builtin_rows;
-use super::{relations, sequence_views, session_views, shared, standard_views, system_views};
+use super::{
+    relations, sequence_views, session_views, shared, standard_views, statistic_views, system_views,
+};
 use crate::catalog::database::INFORMATION_SCHEMA;
 use crate::catalog::{DatabaseCatalog, TableDef};
 use crate::functions::EvalContext;
@@ -105,6 +107,10 @@ fn pg_catalog(table: &TableDef, catalog: &DatabaseCatalog, context: &EvalContext
         "pg_indexes" => system_views::pg_indexes(table, catalog),
         "pg_settings" => session_views::pg_settings(table, context),
         "pg_stat_activity" => session_views::pg_stat_activity(table, catalog, context),
+        "pg_stats" => statistic_views::pg_stats(table, catalog),
+        "pg_stat_all_tables" | "pg_stat_sys_tables" | "pg_stat_user_tables" => {
+            statistic_views::pg_stat_tables(table, catalog, context)
+        }
         // All their rows are PostgreSQL's own.
         "pg_aggregate" | "pg_am" | "pg_amop" | "pg_amproc" | "pg_cast" | "pg_collation" | "pg_language"
         | "pg_opclass" | "pg_operator" | "pg_opfamily" | "pg_proc" | "pg_range" | "pg_tablespace" => {
@@ -154,7 +160,6 @@ fn pg_catalog(table: &TableDef, catalog: &DatabaseCatalog, context: &EvalContext
         | "pg_stat_replication"
         | "pg_stat_subscription"
         | "pg_stat_wal_receiver"
-        | "pg_stats"
         | "pg_stats_ext"
         | "pg_user_mappings" => Vec::new(),
         _ => return None,

@@ -261,6 +261,7 @@ async fn create_database_is_not_for_transaction_blocks() {
     let context = DdlContext {
         cache: &a.cache,
         ids: &a.ids,
+        activity: &a.activity,
         catalog: &catalog,
         eval: &eval,
         sequences: &a.sequences,

@@ -7,11 +7,13 @@ mod keys;
 use super::{DdlContext, DdlOutcome, execute};
 use crate::SqlResult;
 use crate::catalog::bootstrap::{self, POSTGRES, SUPERUSER};
+use crate::catalog::stored::LAST_RESERVED;
 use crate::catalog::{CatalogCache, IdAllocator, SessionCatalog, TableDef, access};
 use crate::functions::EvalContext;
 use crate::sequence::SequenceBlocks;
 use crate::sql::CatalogLookup;
 use crate::sql::bound::{AlterTableAction, CreateTable, Ddl, NewColumn, NewUnique};
+use crate::statistics::TableActivity;
 use crate::txn::{Branch, BranchConfig, Checked, IsolationLevel, Txn, Visibility};
 use bytes::Bytes;
 use shardforge_cache::testing::{MemoryWal, ModelPages, test_services};
@@ -34,6 +36,7 @@ struct Compute {
     branch: Arc<Branch>,
     cache: CatalogCache,
     ids: IdAllocator,
+    activity: TableActivity,
     sequences: SequenceBlocks,
 }
 
@@ -71,7 +74,9 @@ impl World {
         let branch = branch.await.unwrap();
         bootstrap::ensure(&branch).await.unwrap();
         let sequences = SequenceBlocks::new(branch.clone(), Arc::new(ManualClock::new(0)));
-        Compute { ids: IdAllocator::new(branch.clone()), branch, cache: CatalogCache::new(), sequences }
+        let activity = TableActivity::new(branch.cache().clone(), 0, LAST_RESERVED);
+        let ids = IdAllocator::new(branch.clone());
+        Compute { ids, branch, cache: CatalogCache::new(), activity, sequences }
     }
 }
 
@@ -113,6 +118,7 @@ impl Session<'_> {
         let catalog = self.catalog().await;
         let context = DdlContext {
             cache: &self.compute.cache,
+            activity: &self.compute.activity,
             ids: &self.compute.ids,
             catalog: &catalog,
             eval: &EvalContext::detached(0),

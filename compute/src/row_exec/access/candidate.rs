@@ -10,7 +10,7 @@ use crate::sql::bound::{Expr, ExprKind};
 use smallvec::SmallVec;
 
 /// Rows of a table of which nothing is known.
-pub(in crate::row_exec) const UNKNOWN_ROWS: f64 = 10_000.0;
+pub(crate) const UNKNOWN_ROWS: f64 = 10_000.0;
 /// Rows that one value of an index has, where nothing is known, at most.
 const FAN_OUT: f64 = 10.0;
 /// Elements of a list whose length is a parameter's.

@@ -1,6 +1,7 @@
 //! A compute whose log and pageserver are in memory, and sessions on it.
 
 use crate::catalog::bootstrap::{self, POSTGRES, SUPERUSER};
+use crate::catalog::stored::LAST_RESERVED;
 use crate::catalog::{CatalogCache, IdAllocator, SessionCatalog};
 use crate::ddl::{DdlContext, execute};
 use crate::functions::{EvalContext, text_io};
@@ -8,6 +9,7 @@ use crate::row_exec::{ExecEnv, Execution, Executor, RowIds, RowPlan, Stop, plan_
 use crate::sequence::{SequenceBlocks, SessionSequences};
 use crate::sql::bound::{BoundStatement, IsolationLevel as Level, Query, TransactionStatement};
 use crate::sql::{BindContext, bind, parse};
+use crate::statistics::TableActivity;
 use crate::txn::{Branch, BranchConfig, IsolationLevel, LockWait, Need, Txn};
 use crate::{SqlError, SqlResult};
 use shardforge_cache::testing::test_services;
@@ -36,6 +38,7 @@ pub(super) struct World {
     branch: Arc<Branch>,
     cache: CatalogCache,
     ids: IdAllocator,
+    activity: TableActivity,
     row_ids: Option<RowIds>,
     context: EvalContext,
     /// Of all sessions: what one has used, the others have.
@@ -77,12 +80,14 @@ impl World {
             Branch::open(id, config, wal, pages, Arc::new(RealDisk), Arc::new(SystemClock)).await.unwrap();
         bootstrap::ensure(&branch).await.unwrap();
         let ids = IdAllocator::new(branch.clone());
+        let activity = TableActivity::new(branch.cache().clone(), 0, LAST_RESERVED);
         let blocks = Arc::new(SequenceBlocks::new(branch.clone(), Arc::new(ManualClock::new(0))));
         let sequences = Arc::new(SessionSequences::new(blocks, POSTGRES));
         let context = EvalContext { sequences: Some(sequences.clone()), ..EvalContext::detached(0) };
         let cache = CatalogCache::new();
         World {
             ids,
+            activity,
             branch,
             cache,
             row_ids: None,
@@ -249,6 +254,7 @@ impl World {
                 let context = DdlContext {
                     cache: &self.cache,
                     ids: &self.ids,
+                    activity: &self.activity,
                     catalog: &catalog,
                     eval: &self.context,
                     sequences: self.sequences.blocks(),
