@@ -1,7 +1,7 @@
 //! Runs the scripts of `testscripts/`: what the layer map finds, what the picker picks, and what the
 //! garbage collector lets go, over layers that exist by description alone.
 
-use crate::compaction::picker::{Job, Limits, pick};
+use crate::compaction::picker::{Job, Limits, is_behind, pick};
 use crate::gc::unneeded;
 use crate::layer::{Layer, LayerKind, LayerMeta, LayerName};
 use crate::layer_map::LayerMap;
@@ -57,6 +57,11 @@ enum Command {
         count: u64,
         #[arg(key)]
         mb: u64,
+    },
+    /// Whether ingest waits for compaction, when it may leave `most` runs of level 0.
+    Behind {
+        #[arg(key)]
+        most: usize,
     },
     /// The layers that no read at or above the horizon, and no pin, needs.
     Collect {
@@ -203,6 +208,10 @@ impl goldenscript::Runner for Runner {
                     newest.runs_between(above, Lsn::MAX).count()
                 });
                 write!(out, "a read opens {} deltas", depth.max().unwrap_or(0))?;
+            }
+            Command::Behind { most } => {
+                let waits = is_behind(&self.map(), *most);
+                write!(out, "{}", if waits { "ingest waits" } else { "ingest goes on" })?;
             }
             Command::Collect { horizon, pins } => {
                 let metas: Vec<&LayerMeta> = self.layers.iter().collect();

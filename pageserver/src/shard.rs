@@ -10,6 +10,7 @@
 //! lock is held over a publish, the others for a moment.
 
 use crate::blocks::LayerReader;
+use crate::compaction::picker::is_behind;
 use crate::config::Config;
 use crate::ingest::memtable::Memtable;
 use crate::layer::{Layer, LayerName};
@@ -32,7 +33,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// With more level-0 layers than this, ingest is slowed, before reads are harmed further.
+/// With more level-0 layers than this that compaction has still to merge, ingest is slowed, before reads are harmed further.
 const MOST_LEVEL_0_RUNS: usize = 32;
 
 /// Which shard, and as whose owner.
@@ -547,7 +548,7 @@ impl Shard {
 
     /// Whether reads open so many level-0 layers that the feed is to wait for compaction.
     pub(crate) fn too_deep(&self) -> bool {
-        self.view().layers.runs().iter().filter(|run| run.level == 0).count() > MOST_LEVEL_0_RUNS
+        is_behind(&self.view().layers, MOST_LEVEL_0_RUNS)
     }
 
     fn note_published(&self, keeper: &ManifestKeeper) {

@@ -85,11 +85,24 @@ impl fmt::Display for Job {
     }
 }
 
-/// The next job, if any is worth its writes.
-pub(crate) fn pick(layers: &LayerMap, limits: &Limits) -> Option<Job> {
+/// The runs that some read of the newest state needs, oldest first; the others are history.
+fn needed(layers: &LayerMap) -> impl Iterator<Item = &Run> {
     let covered = layers.cells().map(|cell| cell.image.map_or(Lsn::ZERO, |image| image.meta.through)).min();
     let covered = covered.unwrap_or(Lsn::ZERO);
-    let runs: Vec<&Run> = layers.runs().iter().filter(|run| run.through > covered).collect();
+    layers.runs().iter().filter(move |run| run.through > covered)
+}
+
+/// Whether more than `most` runs of level 0 are still to be merged. History is not: nothing ever merges it,
+/// so that who waited for it to become less would wait until the horizon passes it.
+pub(crate) fn is_behind(layers: &LayerMap, most: usize) -> bool {
+    let at_level_0 = |run: &&Run| run.level == 0;
+    // Mostly there are few altogether.
+    layers.runs().iter().filter(at_level_0).count() > most && needed(layers).filter(at_level_0).count() > most
+}
+
+/// The next job, if any is worth its writes.
+pub(crate) fn pick(layers: &LayerMap, limits: &Limits) -> Option<Job> {
+    let runs: Vec<&Run> = needed(layers).collect();
     let levels = runs.iter().map(|run| run.level).max().unwrap_or(0);
     for level in 0..=levels {
         let here: Vec<&Run> = runs.iter().copied().filter(|run| run.level == level).collect();
