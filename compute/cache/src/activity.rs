@@ -2,7 +2,8 @@
 //! rows it has meanwhile.
 //!
 //! The feed's mutations are counted as recent writes take them, so every compute counts those of all. Counts
-//! begin when the branch is opened. They are no part of any result: a commit that the feed brings twice, after it
+//! begin when the branch is opened. They are shown when their commits are applied and not before, so that a snapshot
+//! taken after a look at them has all that they count. They are no part of any result: a commit that the feed brings twice, after it
 //! was interrupted, is counted twice.
 
 use parking_lot::Mutex;
@@ -54,7 +55,9 @@ impl Written {
 #[derive(Default)]
 pub(crate) struct Activity {
     storages: Mutex<HashMap<StorageId, Written, ahash::RandomState>>,
-    /// Raised with every count.
+    /// Counted, and not applied yet; `None` is a storage that goes.
+    coming: Mutex<Vec<(StorageId, Option<Written>)>>,
+    /// Raised whenever something was counted.
     steps: AtomicU64,
 }
 
@@ -63,6 +66,22 @@ impl Activity {
     /// for each storage.
     pub(crate) fn tally(&self) -> Tally<'_> {
         Tally { activity: self, storage: None, run: Written::default() }
+    }
+
+    /// What was counted so far has been applied.
+    pub(crate) fn applied(&self) {
+        let mut coming = self.coming.lock();
+        if coming.is_empty() {
+            return;
+        }
+        let mut storages = self.storages.lock();
+        for (storage, written) in coming.drain(..) {
+            match written {
+                Some(written) => storages.entry(storage).or_default().add(&written),
+                None => drop(storages.remove(&storage)),
+            }
+        }
+        self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn written(&self, storage: StorageId) -> Written {
@@ -102,7 +121,7 @@ impl Tally<'_> {
             Mutation::DeleteRange { start, end } => {
                 let (first, last) = key::storage_range(storage);
                 if *start <= &first[..] && *end >= &last[..] {
-                    self.activity.storages.lock().remove(&storage);
+                    self.activity.coming.lock().push((storage, None));
                 }
             }
         }
@@ -111,9 +130,13 @@ impl Tally<'_> {
     fn flush(&mut self) {
         let Some(storage) = self.storage.take() else { return };
         if self.run != Written::default() {
-            self.activity.storages.lock().entry(storage).or_default().add(&self.run);
-            self.activity.steps.fetch_add(1, Ordering::Relaxed);
-            self.run = Written::default();
+            let run = std::mem::take(&mut self.run);
+            let mut coming = self.activity.coming.lock();
+            match coming.last_mut() {
+                // A large commit comes in many lists.
+                Some((last, Some(sum))) if *last == storage => sum.add(&run),
+                _ => coming.push((storage, Some(run))),
+            }
         }
     }
 }
@@ -143,6 +166,8 @@ mod tests {
         tally.see(&Mutation::Update { key: &c, value: b"" });
         tally.see(&Mutation::Delete { key: &c });
         drop(tally);
+        assert_eq!(activity.written(StorageId(5000)), Written::default(), "not applied yet");
+        activity.applied();
         let first = activity.written(StorageId(5000));
         assert_eq!(first, Written { inserted: 2, updated: 0, deleted: 0 });
         assert_eq!(first.growth(), 2);
@@ -151,9 +176,11 @@ mod tests {
         assert_eq!(second.since(&Written { updated: 1, ..Written::default() }).all(), 1);
         // A part of a storage is no whole.
         activity.tally().see(&Mutation::DeleteRange { start: &a, end: &b });
+        activity.applied();
         assert_eq!(activity.written(StorageId(5000)), first);
         let (lo, hi) = key::storage_range(StorageId(5000));
         activity.tally().see(&Mutation::DeleteRange { start: &lo, end: &hi });
+        activity.applied();
         assert_eq!(activity.written(StorageId(5000)), Written::default());
         assert_eq!(activity.written(StorageId(5001)), second);
     }

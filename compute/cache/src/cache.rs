@@ -298,8 +298,11 @@ impl BranchCache {
         feed.last = feed.last.max(batch.complete_through);
         let over = self.recent.read().bytes() > self.config.recent_bytes;
         let half_taken = feed.taken * 2 >= self.credit_window();
-        drop(feed);
         self.applied.fetch_max(batch.complete_through.0, Ordering::AcqRel);
+        if feed.coming.lsn <= feed.last {
+            self.activity.applied();
+        }
+        drop(feed);
         self.applied_changed.notify_waiters();
         if over || half_taken {
             self.work.notify_one();
