@@ -17,6 +17,7 @@ pub mod ddl;
 pub mod error;
 pub mod functions;
 pub mod node;
+mod notice;
 pub mod pgwire;
 pub mod report;
 pub mod row_exec;
@@ -27,3 +28,4 @@ pub mod statistics;
 pub mod txn;
 
 pub use error::{SqlError, SqlResult};
+pub use notice::Notice;

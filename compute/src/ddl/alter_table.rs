@@ -35,6 +35,7 @@ pub(super) async fn alter(
     for action in actions {
         let mut altered = Altered::load(table, txn, context).await?;
         match action {
+            AlterTableAction::Skipped(notice) => outcome.notices.push(notice.clone()),
             AlterTableAction::AddPrimaryKey { name, columns } => {
                 altered.add_primary_key(name, columns, txn).await?
             }
@@ -170,7 +171,7 @@ impl<'a> Altered<'a> {
         let Some(constraint) = catalog.constraints_of(self.table.oid).find(|row| row.name == name) else {
             let message = format!("constraint \"{name}\" of relation \"{}\" does not exist", self.table.name);
             if if_exists {
-                outcome.notices.push(format!("{message}, skipping"));
+                outcome.notices.push(format!("{message}, skipping").into());
                 return Ok(());
             }
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));

@@ -67,7 +67,7 @@ pub(super) async fn drop(
     let mut outcome = DdlOutcome::tag("DROP DATABASE");
     let Some(row) = roles::database(txn, name).await? else {
         if if_exists {
-            outcome.notices.push(format!("database \"{name}\" does not exist, skipping"));
+            outcome.notices.push(format!("database \"{name}\" does not exist, skipping").into());
             return Ok(outcome);
         }
         return Err(SqlError::new(

@@ -7,7 +7,7 @@ use crate::catalog::stored::{
 };
 use crate::catalog::{DatabaseCatalog, TableDef, TableKind, access};
 use crate::txn::{Checked, Txn};
-use crate::{SqlError, SqlResult};
+use crate::{Notice, SqlError, SqlResult};
 use bytes::Bytes;
 use shardforge_common::StorageId;
 use shardforge_common::key::storage_range;
@@ -25,8 +25,8 @@ pub(super) async fn drop(
     txn: &mut Txn,
     context: DdlContext<'_>,
 ) -> SqlResult<DdlOutcome> {
-    let mut notices: Vec<String> =
-        missing.iter().map(|name| format!("table \"{name}\" does not exist, skipping")).collect();
+    let mut notices: Vec<Notice> =
+        missing.iter().map(|name| format!("table \"{name}\" does not exist, skipping").into()).collect();
     for table in tables {
         require_user_table(table)?;
         context.lock(table, txn).await?;

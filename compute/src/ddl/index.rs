@@ -14,7 +14,7 @@ use crate::catalog::stored::{ConstraintRow, IndexRow, RelationNameRow, RelationR
 use crate::catalog::{DatabaseCatalog, IndexDef, IndexKey, TableDef, access};
 use crate::sql::bound::CreateIndex;
 use crate::txn::Txn;
-use crate::{SqlError, SqlResult};
+use crate::{Notice, SqlError, SqlResult};
 use shardforge_common::StorageId;
 use shardforge_types::{Oid, SqlState};
 use std::sync::Arc;
@@ -136,7 +136,8 @@ pub(super) async fn create(
         Some(name) => match names::relation_is_free(txn, database, schema, name).await {
             Ok(()) => name.clone(),
             Err(error) if error.sqlstate() == SqlState::DUPLICATE_TABLE && create.if_not_exists => {
-                outcome.notices.push(format!("relation \"{name}\" already exists, skipping"));
+                let message = format!("relation \"{name}\" already exists, skipping");
+                outcome.notices.push(Notice::new(SqlState::DUPLICATE_TABLE, message));
                 return Ok(outcome);
             }
             Err(error) => return Err(error),
@@ -243,10 +244,10 @@ pub(super) async fn drop(
                 }
             }
             Ok(Found::Missing) if if_exists => {
-                outcome.notices.push(format!("index \"{}\" does not exist, skipping", name.1));
+                outcome.notices.push(format!("index \"{}\" does not exist, skipping", name.1).into());
             }
             Err(error) if error.sqlstate() == SqlState::INVALID_SCHEMA_NAME && if_exists => {
-                outcome.notices.push(format!("{}, skipping", error.fields().message));
+                outcome.notices.push(format!("{}, skipping", error.fields().message).into());
             }
             Ok(Found::Missing) => return Err(no_index(&name.1)),
             Err(error) if error.sqlstate() == SqlState::WRONG_OBJECT_TYPE => {
@@ -305,7 +306,7 @@ pub(super) async fn rename(
     let (index, relation) = match find(name, &catalog, context)? {
         Found::Index(index, relation) => (index, relation),
         Found::Missing if if_exists => {
-            outcome.notices.push(format!("relation \"{}\" does not exist, skipping", name.1));
+            outcome.notices.push(format!("relation \"{}\" does not exist, skipping", name.1).into());
             return Ok(outcome);
         }
         Found::Missing => return Err(gone(&name.1)),
@@ -354,7 +355,7 @@ pub(super) async fn reindex(
             SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
         })?;
         if table.indexes.is_empty() && table.primary_key.is_none() {
-            outcome.notices.push(format!("table \"{}\" has no indexes to reindex", table.name));
+            outcome.notices.push(format!("table \"{}\" has no indexes to reindex", table.name).into());
         }
         let places = (0..table.indexes.len()).collect();
         (table, places)

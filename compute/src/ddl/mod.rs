@@ -53,7 +53,7 @@ use crate::sequence::SequenceBlocks;
 use crate::sql::bound::{Ddl, Insert};
 use crate::statistics::TableActivity;
 use crate::txn::{LockWait, Txn};
-use crate::{SqlError, SqlResult};
+use crate::{Notice, SqlError, SqlResult};
 use shardforge_common::mutation::Aspects;
 use shardforge_common::random;
 use shardforge_types::{Oid, SqlState};
@@ -88,7 +88,7 @@ pub struct DdlOutcome {
     /// The command tag, for CREATE TABLE AS with rows replaced by that of the insert.
     pub tag: &'static str,
     /// What the client is told.
-    pub notices: Vec<String>,
+    pub notices: Vec<Notice>,
     /// CREATE TABLE AS: to be run next in the same transaction.
     pub insert: Option<Box<Insert>>,
 }
@@ -137,8 +137,8 @@ pub async fn execute(ddl: &Ddl, txn: &mut Txn, context: DdlContext<'_>) -> SqlRe
         Ddl::AlterRole(options) => role::alter(options, txn, context).await,
         Ddl::DropRole { names, if_exists } => role::drop(names, *if_exists, txn, context).await,
         Ddl::Analyze { tag, tables } => analyze::analyze(tag, tables, txn, context).await,
-        Ddl::Nothing { tag, notice } => {
-            Ok(DdlOutcome { tag, notices: vec![notice.clone()], ..DdlOutcome::default() })
+        Ddl::Nothing { tag, notices } => {
+            Ok(DdlOutcome { tag, notices: notices.clone(), ..DdlOutcome::default() })
         }
     }
 }

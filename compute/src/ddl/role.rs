@@ -71,7 +71,7 @@ pub(super) async fn drop(
     for name in names {
         let Some(row) = roles::role(txn, name).await? else {
             if if_exists && system::predefined_role_by_name(name).is_none() {
-                outcome.notices.push(format!("role \"{name}\" does not exist, skipping"));
+                outcome.notices.push(format!("role \"{name}\" does not exist, skipping").into());
                 continue;
             }
             return Err(missing(name));

@@ -7,7 +7,7 @@ use crate::catalog::stored::{
 };
 use crate::catalog::{INFORMATION_SCHEMA, PG_CATALOG, SequenceDef, access};
 use crate::txn::Txn;
-use crate::{SqlError, SqlResult};
+use crate::{Notice, SqlError, SqlResult};
 use shardforge_common::mutation::Aspects;
 use shardforge_types::{Oid, SqlState};
 
@@ -29,7 +29,8 @@ pub(super) async fn create(
     let catalog = context.load(txn).await?;
     if catalog.namespace_oid(name).is_some() {
         if if_not_exists {
-            outcome.notices.push(format!("schema \"{name}\" already exists, skipping"));
+            let message = format!("schema \"{name}\" already exists, skipping");
+            outcome.notices.push(Notice::new(SqlState::DUPLICATE_SCHEMA, message));
             return Ok(outcome);
         }
         return Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, format!("schema \"{name}\" already exists")));
@@ -60,7 +61,9 @@ pub(super) async fn drop(
                 return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
             }
             Some(oid) => drop_one(oid, name, cascade, &mut outcome, txn, context).await?,
-            None if if_exists => outcome.notices.push(format!("schema \"{name}\" does not exist, skipping")),
+            None if if_exists => {
+                outcome.notices.push(format!("schema \"{name}\" does not exist, skipping").into())
+            }
             None => {
                 return Err(SqlError::new(
                     SqlState::INVALID_SCHEMA_NAME,
@@ -104,8 +107,8 @@ async fn drop_one(
     }
     match &objects[..] {
         [] => {}
-        [(_, one)] => outcome.notices.push(format!("drop cascades to {one}")),
-        more => outcome.notices.push(format!("drop cascades to {} other objects", more.len())),
+        [(_, one)] => outcome.notices.push(format!("drop cascades to {one}").into()),
+        more => outcome.notices.push(format!("drop cascades to {} other objects", more.len()).into()),
     }
     // Whoever makes something in the schema checks its row, which goes; whoever made something before
     // this commit is found here.

@@ -17,7 +17,7 @@ use crate::catalog::{DatabaseCatalog, SequenceDef, SequenceOwner, TableDef, acce
 use crate::sequence::{Position, SequenceOptions, SequenceRules, altered_rules, new_rules};
 use crate::sql::bound::{CreateSequence, NewSequence};
 use crate::txn::Txn;
-use crate::{SqlError, SqlResult};
+use crate::{Notice, SqlError, SqlResult};
 use shardforge_common::StorageId;
 use shardforge_types::{Oid, SqlState};
 
@@ -218,8 +218,8 @@ pub(super) async fn drop(
     txn: &mut Txn,
     context: DdlContext<'_>,
 ) -> SqlResult<DdlOutcome> {
-    let mut notices: Vec<String> =
-        missing.iter().map(|name| format!("sequence \"{name}\" does not exist, skipping")).collect();
+    let mut notices: Vec<Notice> =
+        missing.iter().map(|name| format!("sequence \"{name}\" does not exist, skipping").into()).collect();
     let catalog = context.load(txn).await?;
     for sequence in sequences {
         if let Some(owner) = sequence.owner.filter(|owner| owner.identity) {
@@ -269,7 +269,7 @@ pub(super) async fn release(
     (what, sequence): (&str, &str),
     dependents: &[Dependent],
     cascade: bool,
-    notices: &mut Vec<String>,
+    notices: &mut Vec<Notice>,
     txn: &mut Txn,
     context: DdlContext<'_>,
 ) -> SqlResult<()> {
@@ -286,8 +286,8 @@ pub(super) async fn release(
     }
     match dependents {
         [] => {}
-        [one] => notices.push(format!("drop cascades to {}", shown(one))),
-        more => notices.push(format!("drop cascades to {} other objects", more.len())),
+        [one] => notices.push(format!("drop cascades to {}", shown(one)).into()),
+        more => notices.push(format!("drop cascades to {} other objects", more.len()).into()),
     }
     for (table, column) in dependents {
         let plain = ColumnRow { default: None, default_oid: Oid::INVALID, ..column.clone() };

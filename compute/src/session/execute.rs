@@ -263,7 +263,7 @@ impl Session {
             let txn = open(&mut guard)?;
             ddl::execute(change, txn, context).await?
         };
-        outcome.notices.iter().for_each(|notice| self.notice(notice.clone()));
+        outcome.notices.iter().for_each(|notice| self.notice_with(notice));
         let Some(insert) = outcome.insert else { return Ok(Outcome::done(outcome.tag)) };
         // CREATE TABLE AS: the table is there, in this transaction; now its rows.
         let catalog = self.reload_catalog().await?;

@@ -212,6 +212,11 @@ impl Session {
         self.notices.push(Notice(Severity::Notice, SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message)));
     }
 
+    fn notice_with(&mut self, notice: &crate::Notice) {
+        let notice = SqlError::new(notice.sqlstate, notice.message.clone());
+        self.notices.push(Notice(Severity::Notice, notice));
+    }
+
     fn warning(&mut self, sqlstate: SqlState, message: impl Into<String>) {
         self.notices.push(Notice(Severity::Warning, SqlError::new(sqlstate, message)));
     }

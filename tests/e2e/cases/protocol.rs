@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 pub const CASES: &[Case] = &[
+    Case { name: "notices_have_the_sqlstates_of_postgresql_15", tools: &[], run: notices },
     Case { name: "extended_protocol_answers_in_order", tools: &[], run: extended },
     Case { name: "an_error_skips_to_sync", tools: &[], run: skips_to_sync },
     Case { name: "status_bytes_follow_the_transaction", tools: &[], run: status_bytes },
@@ -809,6 +810,45 @@ fn passwords() {
     ] {
         let (success, said) = ask(user, password);
         assert!(!success && said.contains(says), "{user} {password:?}: {said}");
+    }
+    server.stop();
+}
+
+/// The SQLSTATEs that PostgreSQL 15 showed for each statement.
+fn notices() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"));
+    let mut wire = Wire::connect(server.sql_port);
+    for made in ["create table t (a int)", "create schema s", "create sequence q", "create index i on t (a)"]
+    {
+        wire.query(made);
+    }
+    let cases: [(&str, &[&str]); 16] = [
+        ("create table if not exists t (a int)", &["N:42P07"]),
+        ("create table if not exists t as select 1", &["N:42P07"]),
+        ("create schema if not exists s", &["N:42P06"]),
+        ("create sequence if not exists q", &["N:42P07"]),
+        ("create index if not exists i on t (a)", &["N:42P07"]),
+        ("alter sequence if exists qq increment 2", &["N:00000"]),
+        ("alter table t add column if not exists a int, add column if not exists b int", &["N:42701"]),
+        (
+            "alter table t add column if not exists a int, add column if not exists b int",
+            &["N:42701", "N:42701"],
+        ),
+        ("alter table t drop column if exists zz", &["N:00000"]),
+        ("alter table t drop constraint if exists zz", &["N:00000"]),
+        ("alter table if exists nn add column a int", &["N:00000"]),
+        ("alter index if exists nn rename to mm", &["N:00000"]),
+        ("drop table if exists nn, mm", &["N:00000", "N:00000"]),
+        ("drop schema if exists nn", &["N:00000"]),
+        ("drop index if exists nn", &["N:00000"]),
+        ("drop role if exists nn", &["N:00000"]),
+    ];
+    for (text, told) in cases {
+        let answers = wire.query(text);
+        assert!(!answers.iter().any(|answer| answer.starts_with("E:")), "{text}: {answers:?}");
+        let notices: Vec<_> = answers.iter().filter(|answer| answer.starts_with("N:")).collect();
+        assert_eq!(notices, told, "{text}");
     }
     server.stop();
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Notice;
 use crate::catalog::system;
 use crate::catalog::{PG_CATALOG, check_table_version};
 use crate::sql::bound::BoundStatement;
@@ -216,7 +217,10 @@ async fn a_schema_that_is_dropped_meanwhile_takes_no_table() {
     a.run(Ddl::CreateTable(CreateTable { schema: oid, ..table })).await.unwrap();
     assert_eq!(state(session.commit().await), SqlState::T_R_SERIALIZATION_FAILURE);
     assert_eq!(state(b.run(drop(false)).await), SqlState::DEPENDENT_OBJECTS_STILL_EXIST);
-    assert_eq!(b.run(drop(true)).await.unwrap().notices, ["drop cascades to table s.t"]);
+    assert_eq!(
+        b.run(drop(true)).await.unwrap().notices,
+        [Notice::from("drop cascades to table s.t".to_owned())]
+    );
     assert_eq!(state(b.run(drop(true)).await), SqlState::INVALID_SCHEMA_NAME);
     assert_eq!(state(b.run(schema("pg_s")).await), SqlState::RESERVED_NAME);
     assert_eq!(state(b.run(schema("public")).await), SqlState::DUPLICATE_SCHEMA);
@@ -430,10 +434,11 @@ async fn from_text_to_definition() {
     let u = a.table("u").await.unwrap();
     assert_eq!(u.columns.iter().map(|column| column.ty.to_string()).collect::<Vec<_>>(), ["integer", "text"]);
     assert_eq!(state(sql(&a, "create table t (a int)").await), SqlState::DUPLICATE_TABLE);
-    assert_eq!(sql(&a, "create table if not exists t (a int)").await.unwrap().notices.len(), 1);
+    let skipped = sql(&a, "create table if not exists t (a int)").await.unwrap().notices;
+    assert_eq!(skipped, [Notice::new(SqlState::DUPLICATE_TABLE, "relation \"t\" already exists, skipping")]);
     sql(&a, "drop table t, u").await.unwrap();
     assert_eq!(
         sql(&a, "drop table if exists t").await.unwrap().notices,
-        ["table \"t\" does not exist, skipping"]
+        [Notice::from("table \"t\" does not exist, skipping".to_owned())]
     );
 }

@@ -5,7 +5,7 @@ use super::create_table::object_name;
 use crate::catalog::TableDef;
 use crate::sql::ast::{AlterAction, ConstraintKind, Ident, ObjectName, TableConstraint};
 use crate::sql::bound::{AlterTableAction, Ddl, NewUnique};
-use crate::{SqlError, SqlResult};
+use crate::{Notice, SqlError, SqlResult};
 use shardforge_types::SqlState;
 use std::sync::Arc;
 
@@ -20,17 +20,20 @@ impl Binder<'_> {
             Some(table) => self.own_table(name, table)?,
             None if if_exists => {
                 let notice = format!("relation \"{}\" does not exist, skipping", name.name());
-                return Ok(Ddl::Nothing { tag: "ALTER TABLE", notice });
+                return Ok(Ddl::Nothing { tag: "ALTER TABLE", notices: vec![notice.into()] });
             }
             None => self.lookup_table(name)?,
         };
         let mut out = Vec::new();
-        let mut notices = Vec::new();
         for action in actions {
-            self.alter_action(&table, action, &mut out, &mut notices)?;
+            self.alter_action(&table, action, &mut out)?;
         }
-        if out.is_empty() {
-            return Ok(Ddl::Nothing { tag: "ALTER TABLE", notice: notices.join("; ") });
+        let skipped = |action: &AlterTableAction| match action {
+            AlterTableAction::Skipped(notice) => Some(notice.clone()),
+            _ => None,
+        };
+        if let Some(notices) = out.iter().map(skipped).collect() {
+            return Ok(Ddl::Nothing { tag: "ALTER TABLE", notices });
         }
         Ok(Ddl::AlterTable { table, actions: out })
     }
@@ -40,7 +43,6 @@ impl Binder<'_> {
         table: &Arc<TableDef>,
         action: &AlterAction,
         out: &mut Vec<AlterTableAction>,
-        notices: &mut Vec<String>,
     ) -> SqlResult<()> {
         let position = |binder: &Self, name: &Ident| {
             table.column(&name.name).ok_or_else(|| {
@@ -52,7 +54,7 @@ impl Binder<'_> {
         out.push(match action {
             AlterAction::Unsupported(what) => return Err(SqlError::not_supported(what)),
             AlterAction::SetOptions(options) => {
-                notices.extend(self.storage_notices(options)?);
+                out.extend(self.storage_notices(options)?.into_iter().map(AlterTableAction::Skipped));
                 return Ok(());
             }
             AlterAction::AddConstraint(constraint) => return self.add_to_table(table, constraint, out),
@@ -69,7 +71,8 @@ impl Binder<'_> {
                         column.name.name, table.name
                     );
                     if *if_not_exists {
-                        notices.push(format!("{message}, skipping"));
+                        let notice = Notice::new(SqlState::DUPLICATE_COLUMN, format!("{message}, skipping"));
+                        out.push(AlterTableAction::Skipped(notice));
                         return Ok(());
                     }
                     return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
@@ -90,9 +93,12 @@ impl Binder<'_> {
             }
             AlterAction::DropColumn { name, if_exists, cascade: _ } => {
                 if *if_exists && table.column(&name.name).is_none() {
-                    notices.push(format!(
-                        "column \"{}\" of relation \"{}\" does not exist, skipping",
-                        name.name, table.name
+                    out.push(AlterTableAction::Skipped(
+                        format!(
+                            "column \"{}\" of relation \"{}\" does not exist, skipping",
+                            name.name, table.name
+                        )
+                        .into(),
                     ));
                     return Ok(());
                 }
@@ -169,7 +175,9 @@ impl Binder<'_> {
                 match self.need_identity(table, column) {
                     Ok(()) => AlterTableAction::DropIdentity { column },
                     Err(error) if *if_exists => {
-                        notices.push(format!("{}, skipping", error.fields().message));
+                        out.push(AlterTableAction::Skipped(
+                            format!("{}, skipping", error.fields().message).into(),
+                        ));
                         return Ok(());
                     }
                     Err(error) => return Err(error),

@@ -9,7 +9,7 @@ use crate::sql::ast::{
     self, ColumnDef, ConstraintKind, CreateTableAs, Loc, ObjectName, Span, StorageOption, TableConstraint,
 };
 use crate::sql::bound::{CreateTable, Ddl, Expr, NewColumn, NewSequence, NewUnique};
-use crate::{SqlError, SqlResult};
+use crate::{Notice, SqlError, SqlResult};
 use shardforge_types::{Oid, PgType, SqlState, oids};
 
 /// The most columns a table can have.
@@ -316,7 +316,7 @@ impl Binder<'_> {
             .hint("You must specify an operator class for the index or define a default operator class for the data type."))
     }
 
-    pub(super) fn storage_notices(&self, options: &[StorageOption]) -> SqlResult<Vec<String>> {
+    pub(super) fn storage_notices(&self, options: &[StorageOption]) -> SqlResult<Vec<Notice>> {
         let mut out = Vec::new();
         for option in options {
             let known = STORAGE_PARAMETERS.contains(&option.name.as_str())
@@ -327,7 +327,7 @@ impl Binder<'_> {
                 let message = format!("unrecognized parameter \"{}\"", option.name);
                 return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
             }
-            out.push(format!("storage parameter \"{}\" has no meaning here", option.name));
+            out.push(format!("storage parameter \"{}\" has no meaning here", option.name).into());
         }
         Ok(out)
     }
@@ -375,7 +375,8 @@ impl Binder<'_> {
 fn taken_name(tag: &'static str, name: &str, if_not_exists: bool) -> SqlResult<Ddl> {
     let message = format!("relation \"{name}\" already exists");
     if if_not_exists {
-        return Ok(Ddl::Nothing { tag, notice: format!("{message}, skipping") });
+        let notice = Notice::new(SqlState::DUPLICATE_TABLE, format!("{message}, skipping"));
+        return Ok(Ddl::Nothing { tag, notices: vec![notice] });
     }
     Err(SqlError::new(SqlState::DUPLICATE_TABLE, message))
 }

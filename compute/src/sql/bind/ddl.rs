@@ -4,7 +4,7 @@ use super::Binder;
 use crate::catalog::{TableDef, TableKind};
 use crate::sql::ast::{Ident, ObjectName, Statement};
 use crate::sql::bound::Ddl;
-use crate::{SqlError, SqlResult};
+use crate::{Notice, SqlError, SqlResult};
 use shardforge_types::SqlState;
 use std::sync::Arc;
 
@@ -22,8 +22,9 @@ impl Binder<'_> {
                 }
                 if self.ctx.catalog.schema(&name)?.is_some() {
                     if *if_not_exists {
-                        let notice = format!("schema \"{name}\" already exists, skipping");
-                        return Ok(Ddl::Nothing { tag: "CREATE SCHEMA", notice });
+                        let message = format!("schema \"{name}\" already exists, skipping");
+                        let notices = vec![Notice::new(SqlState::DUPLICATE_SCHEMA, message)];
+                        return Ok(Ddl::Nothing { tag: "CREATE SCHEMA", notices });
                     }
                     return Err(SqlError::new(
                         SqlState::DUPLICATE_SCHEMA,
@@ -77,7 +78,7 @@ impl Binder<'_> {
                     if self.ctx.catalog.schema(&name)?.is_none() {
                         if *if_exists && names.len() == 1 {
                             let notice = format!("schema \"{name}\" does not exist, skipping");
-                            return Ok(Ddl::Nothing { tag: "DROP SCHEMA", notice });
+                            return Ok(Ddl::Nothing { tag: "DROP SCHEMA", notices: vec![notice.into()] });
                         }
                         if *if_exists {
                             continue;

@@ -4,7 +4,7 @@ use super::Binder;
 use crate::catalog::{IndexKey, TableDef, TableKind};
 use crate::sql::ast::{CreateIndex, IndexElement, ObjectName};
 use crate::sql::bound::{self, Ddl};
-use crate::{SqlError, SqlResult};
+use crate::{Notice, SqlError, SqlResult};
 use shardforge_types::{PgType, SqlState, oids};
 
 /// The most columns an index can have.
@@ -81,7 +81,7 @@ impl Binder<'_> {
         Ok(IndexKey { column, desc: element.desc, nulls_first: element.nulls_first.unwrap_or(element.desc) })
     }
 
-    fn index_notices(&self, create: &CreateIndex) -> SqlResult<Vec<String>> {
+    fn index_notices(&self, create: &CreateIndex) -> SqlResult<Vec<Notice>> {
         let of_btree = |name: &str| matches!(name, "fillfactor" | "deduplicate_items");
         match create.options.iter().find(|option| !of_btree(&option.name)) {
             Some(option) => {
@@ -90,7 +90,9 @@ impl Binder<'_> {
             }
             None => {
                 let names = create.options.iter().map(|option| &option.name);
-                Ok(names.map(|name| format!("storage parameter \"{name}\" has no meaning here")).collect())
+                Ok(names
+                    .map(|name| format!("storage parameter \"{name}\" has no meaning here").into())
+                    .collect())
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::catalog::{SequenceDef, TableKind, deparse};
 use crate::sequence::SequenceOptions;
 use crate::sql::ast::{AlterSequence, ObjectName, SequenceOption, SequenceOptionKind as Kind, Span};
 use crate::sql::bound::{CreateSequence, Ddl, Expr, ExprKind};
-use crate::{SqlError, SqlResult};
+use crate::{Notice, SqlError, SqlResult};
 use shardforge_types::{Datum, Oid, PgType, SqlState, oids};
 use std::sync::Arc;
 
@@ -29,7 +29,8 @@ impl Binder<'_> {
         if taken {
             let message = format!("relation \"{}\" already exists", name.name());
             if if_not_exists {
-                return Ok(Ddl::Nothing { tag: "CREATE SEQUENCE", notice: format!("{message}, skipping") });
+                let notice = Notice::new(SqlState::DUPLICATE_TABLE, format!("{message}, skipping"));
+                return Ok(Ddl::Nothing { tag: "CREATE SEQUENCE", notices: vec![notice] });
             }
             return Err(SqlError::new(SqlState::DUPLICATE_TABLE, message));
         }
@@ -46,7 +47,8 @@ impl Binder<'_> {
         let Some(sequence) = self.lookup_sequence(name)? else {
             let message = format!("relation \"{}\" does not exist", name.display());
             if if_exists {
-                return Ok(Ddl::Nothing { tag: "ALTER SEQUENCE", notice: format!("{message}, skipping") });
+                let notices = vec![format!("{message}, skipping").into()];
+                return Ok(Ddl::Nothing { tag: "ALTER SEQUENCE", notices });
             }
             return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
         };

@@ -1,6 +1,7 @@
 //! Bound statements.
 
 use super::{ColDef, ColId, Expr, OutputColumn, Query, Rel};
+use crate::Notice;
 use crate::catalog::{IndexKey, SequenceDef, TableDef};
 use crate::sequence::SequenceOptions;
 use shardforge_types::{Oid, PgType};
@@ -344,12 +345,12 @@ pub enum Ddl {
         /// The tables; none are all of the database.
         tables: Vec<Arc<TableDef>>,
     },
-    /// Left out by IF \[NOT\] EXISTS: the tag, and the notice that says so.
+    /// Left out by IF \[NOT\] EXISTS: the tag, and the notices that say so.
     Nothing {
         /// The command tag.
         tag: &'static str,
-        /// The notice's text.
-        notice: String,
+        /// What the client is told.
+        notices: Vec<Notice>,
     },
 }
 
@@ -396,7 +397,7 @@ pub struct CreateTable {
     /// CHECK constraints: name, source text of the expression.
     pub checks: Vec<(String, String)>,
     /// Notices about options that have no meaning here (fillfactor).
-    pub notices: Vec<String>,
+    pub notices: Vec<Notice>,
 }
 
 /// A UNIQUE constraint to be.
@@ -428,7 +429,7 @@ pub struct CreateIndex {
     /// CONCURRENTLY, which no transaction block may hold.
     pub concurrently: bool,
     /// Notices about options that have no meaning here (fillfactor).
-    pub notices: Vec<String>,
+    pub notices: Vec<Notice>,
 }
 
 /// CREATE SEQUENCE.
@@ -471,6 +472,8 @@ pub struct NewColumn {
 /// One action of ALTER TABLE.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AlterTableAction {
+    /// Left out by IF \[NOT\] EXISTS, or without a meaning here.
+    Skipped(Notice),
     /// ADD PRIMARY KEY: name of the constraint, and positions in [`TableDef::columns`].
     AddPrimaryKey {
         /// The constraint's name.
