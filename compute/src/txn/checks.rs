@@ -20,6 +20,11 @@ impl ExplicitChecks {
         }
     }
 
+    /// Whether a key is among them.
+    pub(crate) fn has_key(&self, wanted: &[u8]) -> bool {
+        self.0.iter().any(|(_, check)| matches!(check, Check::Key { key, .. } if key == wanted))
+    }
+
     pub(crate) fn undo_to(&mut self, mark: Order) {
         while self.0.pop_if(|(order, _)| *order >= mark).is_some() {}
     }

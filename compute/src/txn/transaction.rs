@@ -500,6 +500,12 @@ impl Txn {
         let cache = &self.shared.branch.cache;
         match cache.written(key, self.snapshot(), cache.applied(), Aspects::READ) {
             Some(lsn) => Err(TxnError::conflict(Bytes::copy_from_slice(key), Some(lsn)).into()),
+            // The floor has passed the snapshot: whether it was changed in between is not known here. The check
+            // at COMMIT would not do: a restart of the statement asks from a newer snapshot on, with the plan
+            // of the older one.
+            None if cache.floor_of(key) > self.snapshot() && !self.explicit.has_key(key) => {
+                Err(TxnError::conflict(Bytes::copy_from_slice(key), None).into())
+            }
             None => Ok(()),
         }
     }

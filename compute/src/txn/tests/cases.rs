@@ -4,6 +4,7 @@ use super::{World, key_in, key_of};
 use crate::txn::*;
 use bytes::Bytes;
 use shardforge_common::disk::{Disk, RealDisk};
+use shardforge_common::mutation::Aspects;
 use shardforge_common::{ErrorKind, Lsn, StorageId, key};
 use std::sync::Arc;
 
@@ -343,6 +344,32 @@ async fn the_past_is_read_around_the_cache() {
     assert!(matches!(past.put(key_of("k"), Bytes::new(), Checked::No), Err(Interrupt::Error(_))));
     let mut future = Txn::begin(&world.a, TxnOptions { as_of: Some(Lsn(99)), ..TxnOptions::default() });
     assert_eq!(future.begin_statement().await.unwrap_err().kind(), TxnErrorKind::Other(ErrorKind::Invalid));
+}
+
+#[tokio::test]
+async fn a_table_that_may_have_changed_below_the_floor_is_not_locked() {
+    let world = World::new().await;
+    let write = async |key: &str| {
+        let mut txn = world.a.begin(IsolationLevel::ReadCommitted);
+        txn.begin_statement().await.unwrap();
+        txn.put(key_of(key), Bytes::from_static(b"new"), Checked::No).unwrap();
+        txn.commit().await.unwrap();
+        world.a.cache().fold(world.a.applied());
+    };
+    let table = key_of("table");
+    let lock = |txn: &mut Txn| txn.lock_table(&table, TableLock::Write, LockWait::Forever);
+    let mut writer = world.a.begin(IsolationLevel::ReadCommitted);
+    writer.begin_statement().await.unwrap();
+    write("table").await;
+    // Nothing recent says so any more, and the statement's plan is of the table as it was.
+    let refused = lock(&mut writer).unwrap_err();
+    assert!(matches!(refused, Interrupt::Error(e) if e.kind() == TxnErrorKind::Serialization));
+    writer.begin_statement().await.unwrap();
+    lock(&mut writer).unwrap();
+    writer.check_key(table.clone(), Aspects::READ);
+    // Who has it locked since it was looked at need not be told again.
+    write("elsewhere").await;
+    lock(&mut writer).unwrap();
 }
 
 #[tokio::test]
