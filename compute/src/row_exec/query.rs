@@ -126,8 +126,9 @@ impl State {
     /// Forgets how many rows were read.
     fn forget_work(&mut self) {
         match self {
-            State::OneRow(_) | State::Values(_) | State::Fed(_) | State::Function(_) => {}
+            State::OneRow(_) | State::Values(_) | State::Fed(_) => {}
             State::Scan(scan) => scan.reset(),
+            State::Function(function) => function.reset(),
             State::Filter(input, _)
             | State::Project(input, ..)
             | State::Sort(input, _)
@@ -142,8 +143,9 @@ impl State {
     /// Reads on, however many rows there are.
     pub(super) fn lift_budget(&mut self) {
         match self {
-            State::OneRow(_) | State::Values(_) | State::Fed(_) | State::Function(_) => {}
+            State::OneRow(_) | State::Values(_) | State::Fed(_) => {}
             State::Scan(scan) => scan.lift_budget(),
+            State::Function(function) => function.lift_budget(),
             State::Filter(input, _)
             | State::Project(input, ..)
             | State::Sort(input, _)
@@ -162,7 +164,7 @@ impl State {
             State::Values(at) => *at = 0,
             State::Fed(rows) => rows.clear(),
             State::Scan(scan) => scan.rewind(),
-            State::Function(function) => function.reset(),
+            State::Function(function) => function.rewind(),
             State::Filter(input, held) | State::Project(input, _, held) => {
                 input.rewind();
                 *held = false;
@@ -225,7 +227,7 @@ impl State {
                 None => Ok(false),
             },
             (State::Scan(scan), Node::Scan(plan)) => scan.next(plan, env, outer, out),
-            (State::Function(function), Node::Function(plan)) => Ok(function.next(plan, env, outer, out)?),
+            (State::Function(function), Node::Function(plan)) => function.next(plan, env, outer, out),
             (State::Filter(state, held), Node::Filter(input, predicate)) => {
                 while *held || state.next(input, env, outer, out)? {
                     *held = true;

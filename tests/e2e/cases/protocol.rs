@@ -547,6 +547,13 @@ fn timeouts() {
         assert_eq!(waiter.answer(), "G:2");
         assert_eq!(waiter.until_ready(), ["E:57014", "Z:I"], "a COPY that waits for its client");
         holder.query("rollback");
+        waiter.query("set statement_timeout to 150");
+        for executor in ["auto", "row", "report"] {
+            waiter.query(&format!("set shardforge.executor to {executor}"));
+            let counted = waiter.query("select count(*) from generate_series(1, 1000000000000)");
+            assert_eq!(counted.last().unwrap(), "Z:I");
+            assert!(counted.contains(&"E:57014".to_string()), "{executor}: what reads nothing: {counted:?}");
+        }
         waiter.query("reset statement_timeout; set idle_in_transaction_session_timeout to 200; begin");
         assert_eq!(waiter.until_ready(), ["E:25P03", "EOF"]);
     });

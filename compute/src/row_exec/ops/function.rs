@@ -4,7 +4,12 @@ use crate::SqlResult;
 use crate::functions::{Call, ScalarFunction, SetFunction, SetRows, side_by_side};
 use crate::row_exec::ExecEnv;
 use crate::row_exec::expr::Evaluator;
+use crate::row_exec::stop::{Step, Stop};
 use shardforge_types::{Datum, PgType};
+
+/// After so many rows made, others have their turn: nothing below waits for anything, so that nothing else
+/// would notice a cancel request or a timeout.
+const YIELD_ROWS: u64 = 1024;
 
 /// What is called.
 #[derive(Debug)]
@@ -18,6 +23,8 @@ pub(in crate::row_exec) enum Called {
 pub(in crate::row_exec) struct FunctionPlan {
     pub(in crate::row_exec) calls: Vec<CallPlan>,
     pub(in crate::row_exec) ordinality: bool,
+    /// More rows than this are another executor's ([`Stop::TooLarge`]): it has memory limits and spills.
+    pub(in crate::row_exec) budget: u64,
 }
 
 /// One call.
@@ -36,10 +43,24 @@ pub(in crate::row_exec) struct CallPlan {
 pub(in crate::row_exec) struct FunctionState {
     rows: Option<SetRows>,
     count: i64,
+    /// How many rows were made, over all rounds of a loop.
+    made: u64,
+    /// Whether it may make more than its budget.
+    unbounded: bool,
 }
 
 impl FunctionState {
+    /// Back to the start, and nothing made yet.
     pub(in crate::row_exec) fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(in crate::row_exec) fn lift_budget(&mut self) {
+        self.unbounded = true;
+    }
+
+    /// Back to the start for another row of the outer side.
+    pub(in crate::row_exec) fn rewind(&mut self) {
         self.rows = None;
         self.count = 0;
     }
@@ -50,7 +71,14 @@ impl FunctionState {
         env: &ExecEnv<'_>,
         outer: &[Datum],
         out: &mut Vec<Datum>,
-    ) -> SqlResult<bool> {
+    ) -> Step<bool> {
+        self.made += 1;
+        if self.made > plan.budget && !self.unbounded {
+            return Err(Stop::TooLarge);
+        }
+        if self.made.is_multiple_of(YIELD_ROWS) {
+            return Err(Stop::Yield);
+        }
         if self.rows.is_none() {
             env.begin_evaluation();
             let start = |plan: &CallPlan| {

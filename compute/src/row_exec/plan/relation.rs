@@ -216,7 +216,7 @@ impl Planner<'_> {
             });
         }
         let columns: Vec<&ColDef> = scan.columns().collect();
-        let plan = FunctionPlan { calls, ordinality: scan.ordinality.is_some() };
+        let plan = FunctionPlan { calls, ordinality: scan.ordinality.is_some(), budget: self.budget };
         let single = plan.calls.iter().all(|call| matches!(call.called, Called::Scalar(_)));
         Ok(Some(Planned {
             scope: over.with(columns.iter().copied()),
