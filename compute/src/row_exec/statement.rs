@@ -262,7 +262,7 @@ fn plan_update(update: &Update, bind: &BindContext<'_>, rows: &TableRows<'_>) ->
     let changed: Vec<usize> = update.assignments.iter().map(|(column, _)| *column).collect();
     let constraints = Constraints::new(&update.table, Some(&changed), bind)?;
     let change = ChangePlan::new(codec.clone(), changed, constraints);
-    let mode = if change.key_changes() { LockMode::Update } else { LockMode::NoKeyUpdate };
+    let mode = if change.identity_changes() { LockMode::Update } else { LockMode::NoKeyUpdate };
     let exprs = update.assignments.iter().map(|(_, expr)| expr).chain(&update.predicate);
     let needs_report = update.from.is_some() || exprs.into_iter().any(has_subquery);
     let extra = extra_columns(&update.returning, update.from.as_ref());

@@ -8,7 +8,7 @@ use crate::row_exec::ExecEnv;
 use crate::row_exec::expr::Evaluator;
 use crate::row_exec::ops::scan::{ScanPlan, ScanState};
 use crate::row_exec::stop::Step;
-use crate::row_exec::storage::{EntryParts, TableCodec, fetch_external};
+use crate::row_exec::storage::{EntryParts, IndexCodec, TableCodec, fetch_external};
 use crate::row_exec::write::derived::{FedRows, FedTarget};
 use crate::txn::Visibility;
 use bytes::Bytes;
@@ -22,6 +22,8 @@ pub(in crate::row_exec) struct ChangePlan {
     /// Positions of the columns that get values, in order.
     changed: Vec<usize>,
     key_changes: bool,
+    /// Whether columns of a unique index, or of the key, may change.
+    identity_changes: bool,
     /// Indexes whose entries may change.
     indexes: Vec<usize>,
     constraints: Constraints,
@@ -42,9 +44,12 @@ impl ChangePlan {
             .filter(|(_, index)| key_changes || changed.iter().any(|column| index.has_column(*column)))
             .map(|(n, _)| n)
             .collect();
+        let unique =
+            |index: &IndexCodec| index.unique() && changed.iter().any(|column| index.has_column(*column));
+        let identity_changes = key_changes || codec.indexes().iter().any(unique);
         let not_null = changed.iter().any(|column| codec.table().columns[*column].not_null);
         let constrained = not_null || constraints.has_checks();
-        Self { codec, changed, key_changes, indexes, constraints, constrained }
+        Self { codec, changed, key_changes, identity_changes, indexes, constraints, constrained }
     }
 
     /// The columns of the old row that the change looks at.
@@ -56,9 +61,9 @@ impl ChangePlan {
         indexes.map(|key| key.column).collect()
     }
 
-    /// Whether the row's key, by which others refer to it, may change.
-    pub(in crate::row_exec) fn key_changes(&self) -> bool {
-        self.key_changes
+    /// Whether values may change by which others refer to the row: what FOR KEY SHARE is to keep.
+    pub(in crate::row_exec) fn identity_changes(&self) -> bool {
+        self.identity_changes
     }
 }
 
