@@ -1,7 +1,7 @@
 //! COPY between the client and a table or query.
 
 use super::Session;
-use super::copy_input::{Input, Rows};
+use super::copy_input::{Input, Rows, with_line};
 use super::execute::{self, Statement};
 use super::prepared::Plan;
 use super::rows::names_objects;
@@ -170,6 +170,7 @@ impl Session {
         let (cancel, mut deadline) = (self.cancel.clone(), self.deadline());
         let mut ended = false;
         let mut batches = 0u64;
+        let mut line = u64::from(format.header != CopyHeader::Absent);
         while !ended && result.is_ok() {
             // Interruptions first: a client that never pauses must not be deaf to them.
             tokio::select! {
@@ -203,9 +204,16 @@ impl Session {
             // Rows before a line that cannot be read come first, and so do their errors.
             if !input.rows.is_empty() {
                 let rows = &mut input.rows;
-                let written =
-                    cancellable(&cancel, &mut deadline, self.write_rows(&mut execution, rows, statement));
-                result = written.await.and(result);
+                let written = cancellable(
+                    &cancel,
+                    &mut deadline,
+                    self.write_rows(&mut execution, rows, &mut line, statement),
+                );
+                let written = written.await.map_err(|error| match rows.is_empty() {
+                    true => error,
+                    false => with_line(error, table, line),
+                });
+                result = written.and(result);
                 batches += 1;
                 if batches.is_multiple_of(YIELD_BATCHES) {
                     tokio::task::yield_now().await;
@@ -215,11 +223,13 @@ impl Session {
         Ok(result.map(|()| execution.affected()))
     }
 
-    /// Writes rows that were read, and forgets them.
+    /// Writes rows that were read, and forgets them. `line` is that of the row before; afterwards it is that of
+    /// the last one, or of the one that could not be written.
     async fn write_rows(
         &mut self,
         execution: &mut Execution,
         rows: &mut Rows,
+        line: &mut u64,
         statement: &Statement,
     ) -> SqlResult<()> {
         let row_ids = match execution.plan().needs_row_ids() {
@@ -232,6 +242,7 @@ impl Session {
         let mut guard = transaction.lock().await;
         let txn = execute::open(&mut guard)?;
         for row in rows.filled() {
+            *line += 1;
             // After a wait the same row goes on; only then comes the next one.
             loop {
                 let mut env = ExecEnv {

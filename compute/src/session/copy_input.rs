@@ -146,7 +146,7 @@ fn read_binary(
 }
 
 /// Says where in the data an error is.
-fn with_line(mut error: SqlError, table: &TableDef, line: u64) -> SqlError {
+pub(super) fn with_line(mut error: SqlError, table: &TableDef, line: u64) -> SqlError {
     let fields = error.fields_mut();
     let column = fields.context.take().unwrap_or_default();
     fields.context = Some(format!("COPY {}, line {line}{column}", table.name));

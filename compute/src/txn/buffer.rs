@@ -339,6 +339,25 @@ impl WriteBuffer {
         Ok(self.judge(key, newest.as_ref(), before))
     }
 
+    /// Whether a key was written at or after an order.
+    pub(crate) fn is_written_since(&self, key: &[u8], since: Order) -> Result<bool> {
+        let written = |entries: &Entries| {
+            entries.iter().any(|entry| entry.order >= since && entry.state != State::Touched)
+        };
+        if self.map.get(key).is_some_and(written) {
+            return Ok(true);
+        }
+        if !self.runs.is_empty() {
+            let hash = KeyHash::of(key);
+            for run in &self.runs {
+                if run.get(key, hash)?.is_some_and(|entries| written(&self.live(entries))) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(self.bulk.get(key)?.is_some_and(|entry| entry.order >= since))
+    }
+
     fn live(&self, mut entries: Entries) -> Entries {
         if !self.discarded.is_empty() {
             entries.retain(|entry| self.is_live(entry.order));

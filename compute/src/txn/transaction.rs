@@ -177,6 +177,12 @@ impl Txn {
         Ok(buffer.get(key, buffer.mark())? != Own::Silent)
     }
 
+    /// Whether the running command has written a key, be it with the value that it had.
+    pub(crate) fn has_written_in_command(&self, key: &[u8]) -> Result<bool, TxnError> {
+        let buffer = self.shared.buffer.read();
+        Ok(buffer.is_written_since(key, buffer.visible(Visibility::Statement))?)
+    }
+
     /// Begins the next statement: it sees what earlier ones wrote and, under READ COMMITTED, takes
     /// a new snapshot.
     pub async fn begin_statement(&mut self) -> Result<(), TxnError> {

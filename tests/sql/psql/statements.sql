@@ -28,6 +28,8 @@ insert into t (id, a) values (1, 'dup') on conflict (id) do update set a = exclu
 insert into t (id, a) values (1, 'dup') on conflict (id) do update set a = excluded.a where t.id > 5;
 insert into t (id, a) values (1, 'dup') on conflict (a) do nothing;
 insert into t (id, a) values (20, 'p'), (20, 'q') on conflict (id) do update set a = excluded.a;
+-- the first change may leave the row as it was
+insert into t (id, a) values (1, 'p'), (1, 'q') on conflict (id) do update set a = t.a;
 insert into t (id, a) values (1, 'dup') on conflict on constraint t_pkey do nothing;
 insert into t default values;
 insert into t (id) select g from generate_series(100, 105) g;
@@ -155,6 +157,11 @@ abc	x
 \.
 copy t (id, n) from stdin;
 71	1.2.3
+\.
+copy t (id, a) from stdin;
+80	x
+81	y
+80	z
 \.
 copy (select id, a, n from t order by id) to stdout;
 copy (select id, a, n from t order by id) to stdout (format csv, header true, force_quote (a));

@@ -100,13 +100,12 @@ impl ConflictAction {
     ) -> Step<bool> {
         lock(env, &taken.row_key, LockMode::Update)?;
         let now = env.txn.get(&taken.row_key, Visibility::Now)?;
-        let before = env.txn.get(&taken.row_key, Visibility::Statement)?;
         let Some(now) = now else {
             let message =
                 format!("an index of table \"{}\" names a row that is not there", codec.table().name);
             return Err(shardforge_common::Error::corrupt(message).into());
         };
-        if before.is_none_or(|before| before.value != now.value) {
+        if env.txn.has_written_in_command(&taken.row_key).map_err(SqlError::from)? {
             let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
             return Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message)
                 .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
