@@ -22,6 +22,7 @@ mod blocks;
 mod copy;
 mod copy_input;
 mod deadline;
+mod durations;
 mod execute;
 mod executions;
 mod explain;

@@ -430,6 +430,9 @@ impl Session {
                 plan.output.len()
             )));
         }
+        if let Some(code) = bind.result_formats.chunks_exact(2).find(|code| !matches!(code, [0, 0 | 1])) {
+            return Err(unknown_format(i16::from_be_bytes([code[0], code[1]])));
+        }
         if !bind.portal.is_empty() && self.portals.named.contains_key(bind.portal) {
             return Err(SqlError::new(
                 SqlState::DUPLICATE_CURSOR,
@@ -484,10 +487,7 @@ impl Session {
                     }
                 }
                 1 => Ok(binary::input(bytes, *ty)?),
-                other => Err(SqlError::new(
-                    SqlState::INVALID_PARAMETER_VALUE,
-                    format!("unsupported format code: {other}"),
-                )),
+                other => Err(unknown_format(other)),
             }
         };
         let mut values = bind.params().zip(&plan.bound.params).enumerate().map(read);
@@ -589,4 +589,8 @@ fn reads_clock(ty: PgType) -> bool {
 
 fn no_portal(name: &str) -> SqlError {
     SqlError::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
+}
+
+fn unknown_format(code: i16) -> SqlError {
+    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("unsupported format code: {code}"))
 }

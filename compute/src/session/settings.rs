@@ -5,6 +5,7 @@
 //! (memory of a sort, say): the second kind is kept, shown, and answered with a notice. A name that
 //! PostgreSQL does not have either is refused.
 
+use super::durations;
 use crate::row_exec::Executor;
 use crate::sql::bound::IsolationLevel;
 use crate::statistics::AutovacuumConfig;
@@ -152,8 +153,9 @@ pub struct Limits {
 impl Limits {
     fn of(values: &Values) -> Self {
         let get = |name: &str| values.get(name).map(String::as_str);
-        let millis = |name| get(name).and_then(millis).filter(|millis| *millis > 0);
-        let limit = |name| millis(name).map(Duration::from_millis);
+        let millis =
+            |name| get(name).and_then(|text| durations::millis(text).ok()).filter(|millis| *millis > 0);
+        let limit = |name| millis(name).map(|millis| Duration::from_millis(millis.unsigned_abs().into()));
         Self {
             statement: limit("statement_timeout"),
             lock: limit("lock_timeout"),
@@ -479,22 +481,6 @@ fn split_identifiers(text: &str) -> Vec<String> {
     }
 }
 
-/// A time such as `5s`, `200ms`, `1min` or a plain number of milliseconds.
-fn millis(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: u64 = text[..digits].parse().ok()?;
-    let unit = match text[digits..].trim() {
-        "" | "ms" => 1,
-        "s" => 1000,
-        "min" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.checked_mul(unit).filter(|value| i32::try_from(*value).is_ok())
-}
-
 fn truth(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
         "on" | "true" | "yes" | "1" | "t" | "y" => Some(true),
@@ -600,15 +586,7 @@ fn check(name: &str, value: String, forms: &mut Settings) -> SqlResult<String> {
         "statement_timeout"
         | "lock_timeout"
         | "idle_in_transaction_session_timeout"
-        | "idle_session_timeout" => {
-            let number = millis(&value).ok_or_else(invalid)?;
-            Ok(match number {
-                0 => "0".to_string(),
-                n if n % 60_000 == 0 => format!("{}min", n / 60_000),
-                n if n % 1000 == 0 => format!("{}s", n / 1000),
-                n => format!("{n}ms"),
-            })
-        }
+        | "idle_session_timeout" => durations::check(name, &value),
         "application_name" => {
             Ok(value.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect())
         }
