@@ -3,7 +3,7 @@
 use crate::cache::BranchCache;
 use crate::held::Held;
 use crate::need::PageNeed;
-use crate::pages::{CachedPage, ShardPages};
+use crate::pages::CachedPage;
 use shardforge_common::page::Page;
 use shardforge_common::{Error, ErrorKind, Lsn, Result, task};
 use shardforge_proto::page::{Direction, PageRequest, ScanRequest};
@@ -13,6 +13,15 @@ use std::time::Duration;
 const PAGES_BEFORE_STREAM: u32 = 3;
 /// How often a request that nothing came of is sent again.
 const RETRIES: u32 = 6;
+
+/// Where a page may enter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// Also in the place of others.
+    Any,
+    /// Only where nothing is displaced.
+    Free,
+}
 
 impl BranchCache {
     /// Fetches a page. One that anyone may read enters the cache; one for this reader alone, and one
@@ -84,7 +93,7 @@ impl BranchCache {
                 held.insert(page, self.config.held_bytes);
                 return Ok(());
             }
-            if self.enter(&page, None) {
+            if self.enter(&page, Room::Any) {
                 // Also for its reader: in a cache that is too small for all who read now, the page
                 // might be gone before its reader comes back for it.
                 held.insert(page, self.config.held_bytes);
@@ -126,7 +135,7 @@ impl BranchCache {
             }
             if !exact {
                 // What is cached is not displaced: only free room is taken.
-                self.enter(&page, Some(self.config.page_cache_bytes));
+                self.enter(&page, Room::Free);
             }
             held.insert(page, self.config.held_bytes.max(2 * self.config.scan_bytes as usize));
         }
@@ -155,21 +164,20 @@ impl BranchCache {
         })
     }
 
-    /// R3: puts a page into the cache unless the floor is above it, or there is no free room left
-    /// within `room`. Answers whether the floor was not above it.
-    fn enter(&self, page: &Page, room: Option<usize>) -> bool {
+    /// R3: puts a page into the cache unless the floor is above it, or there is no room of that kind. Answers
+    /// whether the floor was not above it.
+    fn enter(&self, page: &Page, room: Room) -> bool {
         let mut pages = self.pages.write();
         if self.floor_in(page.lo(), page.hi()) > page.lsn() {
             return false;
         }
-        let total: usize = pages.iter().map(ShardPages::bytes).sum();
-        if room.is_some_and(|room| total + page.as_bytes().len() > room) {
-            return true;
-        }
         let share = self.config.page_cache_bytes / pages.len().max(1);
         if let Some(shard) = pages.iter_mut().find(|shard| shard.slots() == page.slots()) {
-            shard.insert(CachedPage::new(page.clone()));
-            shard.evict_to(share);
+            let page = CachedPage::new(page.clone());
+            if room == Room::Any || shard.bytes() + page.cost() <= share {
+                shard.insert(page);
+                shard.evict_to(share);
+            }
         }
         true
     }

@@ -54,6 +54,11 @@ impl Held {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The lowest LSN of a held page; the floor should stay below it (R3).
     pub(crate) fn lowest(&self) -> Lsn {
         self.order.iter().map(|page| page.lsn()).min().unwrap_or(Lsn::MAX)

@@ -30,7 +30,8 @@ impl CachedPage {
         self.page.lsn()
     }
 
-    fn cost(&self) -> usize {
+    /// What it takes of the cache, in bytes.
+    pub(crate) fn cost(&self) -> usize {
         self.page.as_bytes().len() + PAGE_OVERHEAD
     }
 

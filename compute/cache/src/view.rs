@@ -108,4 +108,10 @@ impl ReadView {
         self.pin.set(self.snapshot.min(self.held.lowest()));
         Ok(())
     }
+
+    /// Bytes of the pages that it holds for itself.
+    #[cfg(test)]
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held.bytes()
+    }
 }

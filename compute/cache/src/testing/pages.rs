@@ -2,13 +2,14 @@
 
 use super::MemoryWal;
 use async_trait::async_trait;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use shardforge_common::page::{Page, PageBuilder};
 use shardforge_common::random::Random;
 use shardforge_common::{Error, Lsn, Result, SlotRange, key};
 use shardforge_proto::page::{Direction, PageRequest, PageService, ScanRequest, ShardStatus};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A model of a pageserver.
 pub struct ModelPages {
@@ -17,6 +18,9 @@ pub struct ModelPages {
     requests: AtomicU64,
     rows: AtomicU64,
     on_answer: Mutex<Option<Hook>>,
+    aligned: AtomicBool,
+    failing: AtomicBool,
+    answers_as: Mutex<Option<SlotRange>>,
 }
 
 type Hook = Box<dyn FnMut() + Send>;
@@ -30,12 +34,30 @@ impl ModelPages {
             requests: AtomicU64::new(0),
             rows: AtomicU64::new(4),
             on_answer: Mutex::new(None),
+            aligned: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
+            answers_as: Mutex::new(None),
         })
     }
 
     /// About how many rows a page has.
     pub fn set_rows_per_page(&self, rows: u64) {
         self.rows.store(rows, Ordering::Relaxed);
+    }
+
+    /// From now on borders are where they were for whoever asked before, as long as no rows come or go.
+    pub fn align(&self) {
+        self.aligned.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether requests are refused from now on.
+    pub fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Relaxed);
+    }
+
+    /// From now on pages are those of a shard with these slots, whichever was asked for.
+    pub fn answer_as(&self, slots: Option<SlotRange>) {
+        *self.answers_as.lock() = slots;
     }
 
     /// Calls this while an answer is on its way.
@@ -51,6 +73,9 @@ impl ModelPages {
     async fn pick_lsn(&self, floor: Lsn, snapshot: Lsn) -> Result<Lsn> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         assert!(floor <= snapshot, "a request for LSNs {floor} to {snapshot}");
+        if self.failing.load(Ordering::Relaxed) {
+            return Err(Error::unavailable("the pageserver is away"));
+        }
         for _ in 0..200 {
             let most = snapshot.min(self.wal.ingested());
             if floor <= most {
@@ -63,11 +88,25 @@ impl ModelPages {
 
     /// The page of some rows around a key, or just below it.
     fn page_around(&self, slots: SlotRange, at: &[u8], direction: Direction, lsn: Lsn) -> Page {
+        let slots = self.answers_as.lock().unwrap_or(slots);
         let history = self.wal.history();
         let rows = self.rows.load(Ordering::Relaxed);
         let own =
             |key: &[u8]| slots == SlotRange::ALL || key::slot_of(key).is_ok_and(|slot| slots.contains(slot));
         let inclusive = direction == Direction::Forward;
+        if self.aligned.load(Ordering::Relaxed) {
+            let keys: Vec<&Bytes> =
+                history.range(&[], None, lsn).map(|(key, _, _)| key).filter(|key| own(key)).collect();
+            let before = keys.partition_point(|key| if inclusive { &key[..] <= at } else { &key[..] < at });
+            let first = before.saturating_sub(1) / rows as usize * rows as usize;
+            let lo: &[u8] = if first == 0 { &[] } else { keys[first] };
+            let hi = keys.get(first + rows as usize).map(|key| &key[..]);
+            let mut builder = PageBuilder::new();
+            for (key, row_lsn, value) in history.range(lo, hi, lsn).filter(|(key, _, _)| own(key)) {
+                builder.push(key, row_lsn, value);
+            }
+            return builder.finish(slots, lo, hi, lsn);
+        }
         // Some rows below; the page begins at the last of them, or below all keys.
         let mut end = at.to_vec();
         if inclusive {

@@ -9,30 +9,34 @@ use shardforge_proto::wal::{FeedRequest, FeedSubscription, WalService};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-struct World {
-    wal: Arc<MemoryWal>,
-    pages: Arc<ModelPages>,
-    cache: Arc<BranchCache>,
+pub(super) struct World {
+    pub(super) wal: Arc<MemoryWal>,
+    pub(super) pages: Arc<ModelPages>,
+    pub(super) cache: Arc<BranchCache>,
     _feed: Box<dyn FeedSubscription>,
 }
 
-fn world(seed: u64, page_cache_bytes: usize) -> World {
-    let (branch, wal, pages) = test_services(seed);
+pub(super) fn world(seed: u64, page_cache_bytes: usize) -> World {
     let mut config = CacheConfig::sized(page_cache_bytes, 1 << 20, 512);
     config.held_bytes = 64 << 10;
+    world_with(seed, config)
+}
+
+pub(super) fn world_with(seed: u64, config: CacheConfig) -> World {
+    let (branch, wal, pages) = test_services(seed);
     let cache = test_cache(branch, config, pages.clone());
     let request = FeedRequest { branch, from: Lsn(1), slots: SlotRange::ALL, credit_bytes: 1 << 20 };
     let feed = wal.subscribe(request, cache.clone()).unwrap();
     World { wal, pages, cache, _feed: feed }
 }
 
-fn key_of(n: u8) -> Vec<u8> {
+pub(super) fn key_of(n: u8) -> Vec<u8> {
     let mut key = key::storage_prefix(StorageId(1)).to_vec();
     key.extend([key::marker::FIXED_ASC + 1, n]);
     key
 }
 
-fn put(world: &World, rows: &[(u8, u8)]) -> Lsn {
+pub(super) fn put(world: &World, rows: &[(u8, u8)]) -> Lsn {
     let mut list = MutationListBuilder::new();
     for (n, value) in rows {
         list.push(Mutation::Put { key: &key_of(*n), value: &[*value] });
@@ -46,7 +50,7 @@ fn wipe(world: &World, from: u8, to: u8) -> Lsn {
     world.wal.write(list.finish())
 }
 
-async fn get(view: &mut ReadView, n: u8) -> Option<u8> {
+pub(super) async fn get(view: &mut ReadView, n: u8) -> Option<u8> {
     loop {
         match view.get(&key_of(n)) {
             Lookup::Found(row) => return Some(row.value[0]),
@@ -56,7 +60,7 @@ async fn get(view: &mut ReadView, n: u8) -> Option<u8> {
     }
 }
 
-async fn scan(cache: &Arc<BranchCache>, snapshot: Lsn, reverse: bool) -> Vec<(u8, u8)> {
+pub(super) async fn scan(cache: &Arc<BranchCache>, snapshot: Lsn, reverse: bool) -> Vec<(u8, u8)> {
     let mut view = cache.view(snapshot);
     let (mut start, mut end) = (key_of(0), key_of(255));
     let (mut rows, mut batch) = (Vec::new(), RowBatch::new());
