@@ -55,6 +55,12 @@ impl datafusion::execution::context::QueryPlanner for Planner {
     }
 }
 
+/// What each thread of a sort keeps aside for merging what it spilled, in bytes: DataFusion's default, or less where
+/// that would leave nothing for the rows themselves. A plan may hold several sorts.
+fn sort_reserve(config: &EngineConfig, default: usize) -> usize {
+    default.min(config.memory_bytes / config.threads.max(1) / 8)
+}
+
 /// The state that every query of an engine is planned and run in.
 pub(crate) fn session_state(config: &EngineConfig) -> SqlResult<SessionState> {
     let spill = match &config.spill_dir {
@@ -74,6 +80,8 @@ pub(crate) fn session_state(config: &EngineConfig) -> SqlResult<SessionState> {
     let options = session.options_mut();
     // A rule that fails is a defect to be seen.
     options.optimizer.skip_failed_rules = false;
+    options.execution.sort_spill_reservation_bytes =
+        sort_reserve(config, options.execution.sort_spill_reservation_bytes);
     Ok(SessionStateBuilder::new()
         .with_config(session)
         .with_runtime_env(runtime)

@@ -8,6 +8,7 @@ mod executors;
 mod histories;
 mod history;
 mod isolation;
+mod memory;
 mod pgbench;
 mod protocol;
 mod sql;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Case> {
         history::CASES,
         isolation::CASES,
         histories::CASES,
+        memory::CASES,
         protocol::CASES,
         values::CASES,
         pgbench::CASES,
