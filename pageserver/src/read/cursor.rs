@@ -23,7 +23,7 @@ pub(crate) struct LayerCursor {
     group: usize,
     /// Where to go on in a block that is opened next.
     resume: Bytes,
-    /// The last key given out.
+    /// The last key given out of the block before.
     given: Option<Bytes>,
 }
 
@@ -89,8 +89,11 @@ impl LayerCursor {
             }
             if let Some((lsn, value)) = block.versions(self.group).find(|(lsn, _)| *lsn <= self.at) {
                 let row = MemRow { key: block.share(key), lsn, value: value.map(|value| block.share(value)) };
-                self.given = Some(row.key.clone());
                 self.group += 1;
+                if self.group == block.len() {
+                    // Only the next block can have more of it.
+                    self.given = Some(row.key.clone());
+                }
                 return Ok(Outcome::Done(Some(row)));
             }
             let next = self.index.blocks.get(self.block_number + 1);

@@ -89,9 +89,10 @@ impl Merge {
                 }
             }
             let Some(best) = best else { return Ok(Outcome::Done(None)) };
-            let row = self.sources[best].1.clone().expect("the best source stands at a row");
+            let row = self.sources[best].1.take().expect("the best source stands at a row");
             for number in 0..self.sources.len() {
-                if self.sources[number].1.as_ref().is_some_and(|head| head.key == row.key) {
+                let head = &self.sources[number].1;
+                if number == best || head.as_ref().is_some_and(|head| head.key == row.key) {
                     ready!(self.advance(number, pins)?);
                 }
             }
