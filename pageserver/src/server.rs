@@ -42,13 +42,16 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Names of layers, nonces.
     pub random: Random,
-    /// The runtime of ingest, flush and compaction: the background one, where there are two.
+    /// The runtime of ingest and flush: reads wait for the one, and it for the other.
+    pub ingest: Handle,
+    /// The runtime of compaction, for which nobody waits: one of low priority, where there are several.
     pub background: Handle,
 }
 
 /// A pageserver: serves pages of the shards that are attached to it.
 pub struct PageServer {
     services: Services,
+    ingest: Handle,
     background: Handle,
     shards: RwLock<HashMap<(BranchRef, SlotRange), Attached>>,
 }
@@ -86,7 +89,8 @@ impl PageServer {
             random: parts.random,
             metrics,
         };
-        Ok(Arc::new(PageServer { services, background: parts.background, shards: RwLock::default() }))
+        let (ingest, background) = (parts.ingest, parts.background);
+        Ok(Arc::new(PageServer { services, ingest, background, shards: RwLock::default() }))
     }
 
     /// Becomes the owner of a shard: publishes its manifest under this generation, then follows the
@@ -109,8 +113,8 @@ impl PageServer {
         let shard = Arc::new(Shard::attach(place, self.services.clone()).await?);
         shard.report();
         let tasks = vec![
-            task::spawn_on(&self.background, "ingest", ingest::run(Arc::clone(&shard))),
-            task::spawn_on(&self.background, "flush", ingest::flush::run(Arc::clone(&shard))),
+            task::spawn_on(&self.ingest, "ingest", ingest::run(Arc::clone(&shard))),
+            task::spawn_on(&self.ingest, "flush", ingest::flush::run(Arc::clone(&shard))),
             task::spawn_on(&self.background, "compaction", compaction::run(Arc::clone(&shard))),
         ];
         tracing::info!(shard = %place, uploaded = %shard.published().uploaded, "attached");

@@ -64,7 +64,14 @@ fn start(args: Args) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    // Ingest, compaction and uploads have threads of their own, so that they cannot hold up a commit.
+    // Ingest, compaction and uploads have threads of their own, so that they cannot hold up a commit. Reads may
+    // wait for ingest, and that for memtables to be written; nobody waits for compaction.
+    let ingest = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("ingest")
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("background")
@@ -74,7 +81,7 @@ fn start(args: Args) -> Result<ExitCode> {
         .context("cannot start threads")?;
     let code = runtime.block_on(async {
         let signal = stop_signal()?;
-        let running = Embedded::start(&config, metrics, background.handle()).await?;
+        let running = Embedded::start(&config, metrics, (ingest.handle(), background.handle())).await?;
         greet(&config, &running);
         let failed = tokio::select! {
             () = signal => None,
@@ -87,6 +94,7 @@ fn start(args: Args) -> Result<ExitCode> {
         running.stop().await;
         Ok::<_, anyhow::Error>(if failed.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     });
+    ingest.shutdown_timeout(std::time::Duration::from_secs(5));
     background.shutdown_timeout(std::time::Duration::from_secs(5));
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     code

@@ -71,11 +71,11 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts everything; returns when clients can connect.
+    /// Starts everything; returns when clients can connect. The pageserver's work is done on runtimes of its own.
     pub(crate) async fn start(
         config: &Config,
         metrics: PrometheusHandle,
-        background: &tokio::runtime::Handle,
+        (ingest, background): (&tokio::runtime::Handle, &tokio::runtime::Handle),
     ) -> Result<Embedded> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let started = clock.boottime();
@@ -119,6 +119,7 @@ impl Embedded {
             folder: folder.pageserver.clone(),
             clock: clock.clone(),
             random: random.clone(),
+            ingest: ingest.clone(),
             background: background.clone(),
         };
         let pageserver = PageServer::start(pageserver_config(config)?, parts).context("pageserver")?;

@@ -168,6 +168,7 @@ pub(crate) fn start(
         folder,
         clock: Arc::new(SystemClock),
         random: random.clone(),
+        ingest: tokio::runtime::Handle::current(),
         background: tokio::runtime::Handle::current(),
     };
     PageServer::start(config.clone(), parts).unwrap()
