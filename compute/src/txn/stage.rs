@@ -13,7 +13,7 @@ use super::bulk::Chunk;
 use super::commit::{CommitPlan, PATIENCE, refused, task_timeout};
 use super::{TxnError, refresh};
 use bytes::Bytes;
-use shardforge_common::mutation::{Aspects, Mutation, MutationListBuilder};
+use shardforge_common::mutation::{Aspects, Mutation, MutationList, MutationListBuilder};
 use shardforge_common::wal::MAX_BODY_LEN;
 use shardforge_common::{StorageId, TxnId, key};
 use shardforge_proto::wal::{Check, CommitOutcome, FragmentRequest};
@@ -25,10 +25,49 @@ use tokio::sync::oneshot;
 /// Bytes of fragments under way at a time.
 const WINDOW_BYTES: usize = 16 << 20;
 
+/// The mutations of a body. A chunk that is all of it is not copied.
+#[derive(Default)]
+pub(super) struct Mutations {
+    /// What came first, as long as nothing came after it.
+    whole: Option<MutationList>,
+    built: MutationListBuilder,
+}
+
+impl Mutations {
+    pub(super) fn len_bytes(&self) -> usize {
+        self.whole.as_ref().map_or(self.built.len_bytes(), |list| list.as_bytes().len())
+    }
+
+    fn push(&mut self, mutation: Mutation<'_>) {
+        self.open();
+        self.built.push(mutation);
+    }
+
+    fn append(&mut self, list: MutationList) {
+        if self.len_bytes() == 0 {
+            self.whole = Some(list);
+        } else {
+            self.open();
+            self.built.extend(&list);
+        }
+    }
+
+    /// More is to come.
+    fn open(&mut self) {
+        if let Some(list) = self.whole.take() {
+            self.built.extend(&list);
+        }
+    }
+
+    pub(super) fn finish(self) -> MutationList {
+        self.whole.unwrap_or_else(|| self.built.finish())
+    }
+}
+
 /// A body with the checks of its rows.
 #[derive(Default)]
 pub(super) struct Body {
-    pub(super) mutations: MutationListBuilder,
+    pub(super) mutations: Mutations,
     pub(super) checks: Vec<Check>,
     /// Nobody else can have written in these ranges: `[start, end)`.
     fresh: Vec<(Bytes, Bytes)>,
@@ -159,7 +198,7 @@ impl<R: Iterator<Item = shardforge_common::Result<Final>>> Bodies<'_, R> {
         let overflows = len > 0 && len + chunk.len() > self.limit;
         let mut next = overflows.then(Body::default);
         let target = next.as_mut().unwrap_or(body);
-        target.mutations.extend(&chunk.list()?);
+        target.mutations.append(chunk.list()?);
         target.fresh_rows(&chunk);
         Ok(next)
     }
@@ -292,5 +331,43 @@ impl<'a> UnderWay<'a> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(key: &[u8]) -> Mutation<'_> {
+        Mutation::Touch { key }
+    }
+
+    fn list(keys: &[&[u8]]) -> MutationList {
+        let mut builder = MutationListBuilder::new();
+        keys.iter().for_each(|key| builder.push(touch(key)));
+        builder.finish()
+    }
+
+    #[test]
+    fn a_chunk_that_is_all_of_a_body_is_not_copied_and_others_are_joined() {
+        let chunk = list(&[b"a", b"b"]);
+        let mut mutations = Mutations::default();
+        mutations.append(chunk.clone());
+        assert_eq!(mutations.len_bytes(), chunk.as_bytes().len());
+        assert_eq!(mutations.finish().as_bytes().as_ptr(), chunk.as_bytes().as_ptr());
+
+        let mut mutations = Mutations::default();
+        mutations.append(chunk.clone());
+        mutations.push(touch(b"c"));
+        mutations.append(list(&[b"d"]));
+        let joined = list(&[b"a", b"b", b"c", b"d"]);
+        assert_eq!(mutations.len_bytes(), joined.as_bytes().len());
+        assert_eq!(mutations.finish(), joined);
+
+        let mut mutations = Mutations::default();
+        mutations.append(list(&[]));
+        mutations.append(chunk.clone());
+        assert_eq!(mutations.finish(), chunk);
+        assert!(Mutations::default().finish().is_empty());
     }
 }
