@@ -82,6 +82,8 @@ impl RowBatch {
 #[derive(Debug, Clone)]
 pub struct PageRun {
     page: Arc<CachedPage>,
+    /// Whether it has what the page has from its beginning on.
+    begins: bool,
     rows: Rows,
 }
 
@@ -116,12 +118,14 @@ impl RunRow<'_> {
 
 impl PageRun {
     pub(crate) fn new(page: Arc<CachedPage>, rows: Range<usize>) -> Self {
-        Self { page, rows: Rows::Page(rows) }
+        let begins = rows.start == 0 && (rows.end > 0 || page.page.is_empty());
+        Self { page, begins, rows: Rows::Page(rows) }
     }
 
-    /// Without rows, for about so many of them.
-    pub(crate) fn merged(page: Arc<CachedPage>, rows: usize) -> Self {
-        Self { page, rows: Rows::Merged { places: Vec::with_capacity(rows), recent: Vec::new() } }
+    /// Without rows, for these of the page and those of recent writes among them.
+    pub(crate) fn merged(page: Arc<CachedPage>, rows: Range<usize>) -> Self {
+        let places = Vec::with_capacity(rows.len());
+        Self { rows: Rows::Merged { places, recent: Vec::new() }, ..Self::new(page, rows) }
     }
 
     /// Appends rows of the page.
@@ -155,6 +159,11 @@ impl PageRun {
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether it begins where its page does: of the runs of a whole table, so many as it has pages.
+    pub fn begins_page(&self) -> bool {
+        self.begins
     }
 
     /// The rows in key order.

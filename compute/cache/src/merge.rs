@@ -103,7 +103,7 @@ impl<'a> Merge<'a> {
         debug_assert!(!self.reverse && self.cursors.len() == 1);
         let Cursor { page: rows, from: mut at, to: end, .. } = self.cursors[0];
         let Some(recent) = self.recent else { return (PageRun::new(page.clone(), at..end), Stop::End) };
-        let mut run = PageRun::merged(page.clone(), end - at);
+        let mut run = PageRun::merged(page.clone(), at..end);
         for (looked, (key, versions)) in recent.iter(lo, Some(hi)).enumerate() {
             let here = rows.lower_bound_from(at, key);
             run.push_rows(at..here);

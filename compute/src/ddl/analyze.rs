@@ -47,7 +47,8 @@ pub(super) async fn analyze(
     };
     for table in tables.iter().filter(|table| table.kind == TableKind::Table) {
         let written = context.activity.written(table);
-        let known = look_at(&mut txn.reader(), &TableCodec::new(table.clone()), Pace::unhurried()).await?;
+        let known =
+            look_at(&txn.reader(), &Arc::new(TableCodec::new(table.clone())), Pace::unhurried()).await?;
         let look = Look { at: context.eval.session.clock.wall_micros(), automatic: false };
         keep_statistics(txn, &catalog, table, &known, look).await?;
         context.activity.looked(table, Some(look.at), known.rows, written);

@@ -11,7 +11,7 @@
 use crate::catalog::TableDef;
 use crate::report::{BlockReader, BlockSource, RowBlock};
 use crate::row_exec::TableCodec;
-use crate::session::TableBlocks;
+use crate::session::{StopFlag, StopOnDrop, TableBlocks, threads};
 use crate::txn::{Interrupt, NewChunk, RangeRead, Sorted, Sorter, Twice, Txn};
 use crate::{SqlError, SqlResult};
 use bytes::Bytes;
@@ -19,11 +19,8 @@ use shardforge_common::task;
 use shardforge_types::Datum;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::JoinHandle;
 
-/// More threads than this are not used for one statement.
-const MOST_THREADS: usize = 4;
 /// Rows of a block, about.
 const BLOCK_ROWS: usize = 1024;
 
@@ -42,19 +39,6 @@ pub(super) struct Fill {
     pub(super) storages: usize,
 }
 
-/// Ends the threads of a statement that is given up.
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_THREADS)
-}
-
 fn ended<E>(_: E) -> SqlError {
     SqlError::internal("a thread that fills a storage ended")
 }
@@ -66,7 +50,7 @@ pub(super) async fn sort_rows<M: MakeRows + 'static>(
     txn: &Txn,
 ) -> SqlResult<Vec<Sorted>> {
     let threads = threads();
-    let stop = StopOnDrop(Arc::default());
+    let stop = StopOnDrop::default();
     let branch = txn.branch();
     let Fill { codec, read, columns, storages } = fill;
     let blocks = TableBlocks::new(codec.clone(), read, txn.reader_now(), threads);
@@ -78,7 +62,7 @@ pub(super) async fn sort_rows<M: MakeRows + 'static>(
             columns: columns.clone(),
             row: vec![Datum::Null; codec.table().columns.len()],
             sorters: (0..storages).map(|_| Sorter::new(branch.clone(), storages)).collect(),
-            stop: stop.0.clone(),
+            stop: stop.flag(),
             codec: codec.clone(),
             maker: maker(),
         };
@@ -135,7 +119,7 @@ struct Worker<M> {
     maker: M,
     row: Vec<Datum>,
     sorters: Vec<Sorter>,
-    stop: Arc<AtomicBool>,
+    stop: StopFlag,
 }
 
 impl<M: MakeRows> Worker<M> {
@@ -147,7 +131,7 @@ impl<M: MakeRows> Worker<M> {
             if block.is_empty() {
                 break;
             }
-            if self.stop.load(Ordering::Relaxed) {
+            if self.stop.is_set() {
                 return Err(ended(()));
             }
             let mut result = Ok(());

@@ -54,6 +54,12 @@ impl RowBlock {
         self.len == 0
     }
 
+    /// How many pages begin in it, about.
+    pub(crate) fn pages(&self) -> u64 {
+        let begun = self.runs.iter().filter(|run| run.begins_page()).count();
+        begun as u64 + u64::from(!self.rows.is_empty())
+    }
+
     /// Every row that is wanted, by its number: its key in two parts, and its value. Others are not looked at.
     pub fn for_each<'a>(
         &'a self,

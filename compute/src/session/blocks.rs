@@ -15,10 +15,47 @@ use bytes::Bytes;
 use shardforge_types::Datum;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::OnceCell;
 
 /// Ranges for each reader.
 const RANGES_EACH: usize = 8;
+
+/// More threads than this are not used for one statement of the session's own.
+const MOST_THREADS: usize = 4;
+
+/// How many threads read a table for a statement that is no report.
+pub(crate) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MOST_THREADS)
+}
+
+/// Tells the threads of a statement that is given up.
+#[derive(Clone, Default)]
+pub(crate) struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// Whether the statement was given up.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Held by the statement itself.
+#[derive(Default)]
+pub(crate) struct StopOnDrop(StopFlag);
+
+impl StopOnDrop {
+    /// For one of its threads.
+    pub(crate) fn flag(&self) -> StopFlag {
+        self.0.clone()
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// A table's keys, to be read once.
 pub(crate) struct TableBlocks {

@@ -47,7 +47,7 @@ use crate::pgwire::writer::{Severity, TransactionStatus, Writer};
 use crate::sequence::SessionSequences;
 use crate::txn::{Txn, TxnOptions};
 use crate::{SqlError, SqlResult};
-pub(crate) use blocks::TableBlocks;
+pub(crate) use blocks::{StopFlag, StopOnDrop, TableBlocks, threads};
 pub use deadline::Deadline;
 use history::LastCommit;
 use parking_lot::Mutex;

@@ -120,8 +120,8 @@ async fn is_filled(
     config: &AutovacuumConfig,
 ) -> SqlResult<bool> {
     let written = branch.activity.written(table);
-    let codec = TableCodec::new(table.clone());
-    let rows = sample::count_up_to(&mut txn.reader(), &codec, config.analyze_threshold + 1).await?;
+    let codec = Arc::new(TableCodec::new(table.clone()));
+    let rows = sample::count_up_to(&txn.reader(), &codec, config.analyze_threshold + 1).await?;
     let filled = config.is_due(None, rows);
     if !filled {
         branch.activity.looked(table, None, rows as f64, written);
@@ -140,8 +140,8 @@ async fn look_at(
     let known = {
         let mut txn = Txn::begin(&branch.branch, TxnOptions::default());
         txn.begin_statement().await?;
-        let codec = TableCodec::new(table.clone());
-        sample::analyze(&mut txn.reader(), &codec, sample::Pace::background()).await?
+        let codec = Arc::new(TableCodec::new(table.clone()));
+        sample::analyze(&txn.reader(), &codec, sample::Pace::background()).await?
     };
     let mut txn = Txn::begin(&branch.branch, TxnOptions::default());
     txn.begin_statement().await?;
