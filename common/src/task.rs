@@ -3,9 +3,11 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the helper that every other place uses")]
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 pub use tokio::task::{JoinError, JoinHandle};
@@ -72,6 +74,34 @@ pub async fn sleep(duration: Duration) {
 /// Waits for a future, but no longer than this; `None` when the time ran out.
 pub async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Output> {
     tokio::time::timeout(duration, future).await.ok()
+}
+
+/// Runs a future; when it panics, that is logged, and the panic is given back instead of going on.
+pub async fn catching_panics<F: Future>(
+    name: &'static str,
+    future: F,
+) -> Result<F::Output, Box<dyn std::any::Any + Send>> {
+    let mut future = pin!(logging_panics(name, future));
+    poll_fn(move |context| {
+        let poll = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        poll.map_or_else(|panic| Poll::Ready(Err(panic)), |poll| poll.map(Ok))
+    })
+    .await
+}
+
+thread_local! {
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread's event loop has nobody else to serve, as far as it knows, so that a call may hold
+/// it for as long as a disk takes to sync, where the way to another thread and back would cost as much.
+pub fn is_alone() -> bool {
+    ALONE.get()
+}
+
+/// Says so of the calling thread, until it is said again.
+pub fn set_alone(alone: bool) {
+    ALONE.set(alone);
 }
 
 async fn logging_panics<F: Future>(name: &'static str, future: F) -> F::Output {

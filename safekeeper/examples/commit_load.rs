@@ -1,5 +1,5 @@
-//! Commits as fast as it can, into a folder: `commit_load [committers] [seconds] [depth] [own]`, with so many
-//! entries in flight; `own` (1) gives the log a thread of its own. Prints commits a second, latencies, how
+//! Commits as fast as it can, into a folder: `commit_load [committers] [seconds] [depth] [own] [alone]`, with so many
+//! entries in flight; `own` (1) gives the log a thread of its own; `alone` (1) lends it the committers' threads. Prints commits a second, latencies, how
 //! many commits shared a sync, and CPU time for each commit.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a tool that measures, and prints")]
@@ -20,6 +20,7 @@ async fn main() {
     let (committers, seconds) = (args.next().unwrap_or(1), args.next().unwrap_or(3));
     let depth = args.next().unwrap_or(2) as usize;
     let own_log_thread = args.next() == Some(1);
+    let alone = args.next() == Some(1);
     let dir = std::env::temp_dir().join(format!("commit-load-{}", std::process::id()));
     let disk = Arc::new(RealDisk);
     let store = Arc::new(shardforge_store::LocalFolder::open(disk.clone(), dir.join("objects")).unwrap());
@@ -53,6 +54,7 @@ async fn main() {
                     fragments: 0,
                 };
                 let (sender, receiver) = tokio::sync::oneshot::channel();
+                task::set_alone(alone);
                 let begin = Instant::now();
                 keeper.submit(request, Box::new(move |outcome| drop(sender.send(outcome))));
                 assert!(matches!(receiver.await.unwrap(), CommitOutcome::Committed { .. }));

@@ -23,7 +23,7 @@
 //!
 //! | thread | does |
 //! |---|---|
-//! | the caller's | certifies and numbers, for everyone who waits |
+//! | the caller's | certifies and numbers, for everyone who waits; a lone one does the rest as well ([`lone`]) |
 //! | `wal-group` | openraft, applying, live feeds, answers; in a group of one, writing and syncing |
 //! | `log` | writes and syncs, in a group with other members |
 //! | `feed-catch-up` | reads the log and the archive for those who are behind |
@@ -44,6 +44,7 @@ mod history;
 mod housekeeping;
 pub mod lease;
 pub mod log;
+mod lone;
 mod machine;
 pub mod raft;
 mod read_index;

@@ -8,6 +8,7 @@ use crate::history::History;
 use crate::housekeeping::{self, Chore, Simple};
 use crate::lease::Leases;
 use crate::log::{Log, LogStats};
+use crate::lone::LoneCommits;
 use crate::machine::GroupMachine;
 use crate::raft::{
     LogStore, Machine, Member, MemberConfig, NoPeers, PeerRequest, PeerResponse, RaftThread, Transport,
@@ -41,6 +42,8 @@ pub struct Safekeeper {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Log,
     pub(crate) reports: Arc<Mutex<Reports>>,
+    /// In a group of one.
+    pub(crate) lone: Option<LoneCommits>,
     raft_thread: RaftThread,
     tasks: Mutex<Tasks>,
 }
@@ -128,7 +131,7 @@ impl Safekeeper {
         };
         let log_store = LogStore::new(log.clone(), config.group);
         let start = Member::start(member_config, disk, log_store, machine, transport, random::thread());
-        let started = task::spawn_on(raft_thread.handle(), "start-member", start).await;
+        let started = raft_thread.executor().spawn("start-member", start).await;
         let member = match started.map_err(|e| Error::internal("starting the member panicked").with_source(e))
         {
             Ok(Ok(member)) => Arc::new(member),
@@ -212,6 +215,7 @@ impl Safekeeper {
             clock,
             log,
             reports,
+            lone: alone.then(|| LoneCommits::new(raft_thread.executor().clone())),
             raft_thread,
             tasks: Mutex::new(tasks),
         }))

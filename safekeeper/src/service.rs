@@ -57,7 +57,12 @@ impl WalService for Safekeeper {
 
     fn submit(&self, request: CommitRequest, done: Completion<CommitOutcome>) {
         match self.store_full(request.branch) {
-            None => self.sequencer.enqueue(Request::Commit(request, done)),
+            None => match &self.lone {
+                Some(lone) => lone.carry(&self.sequencer, &*self.clock, done, |done| {
+                    self.sequencer.enqueue(Request::Commit(request, done))
+                }),
+                None => self.sequencer.enqueue(Request::Commit(request, done)),
+            },
             Some(full) => done(full),
         }
     }

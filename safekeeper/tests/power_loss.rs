@@ -9,7 +9,7 @@ use harness::*;
 use shardforge_common::clock::SystemClock;
 use shardforge_common::disk::{PowerLossDisk, SyncKind};
 use shardforge_common::random::Random;
-use shardforge_common::{Lsn, SlotRange, TxnId};
+use shardforge_common::{Lsn, SlotRange, TxnId, task};
 use shardforge_proto::wal::{CommitOutcome, WalService};
 use shardforge_safekeeper::{Safekeeper, SafekeeperConfig};
 use std::collections::BTreeMap;
@@ -35,10 +35,12 @@ fn settings(random: &Random) -> SafekeeperConfig {
 async fn load(keeper: &Arc<Safekeeper>, next: &Arc<AtomicU64>) -> (BTreeMap<TxnId, Lsn>, Vec<u64>) {
     let writers = (0..WRITERS).map(|_| {
         let (keeper, next) = (keeper.clone(), next.clone());
-        shardforge_common::task::spawn("writer", async move {
+        task::spawn("writer", async move {
             let mut acknowledged = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
+                // Some go to the disk on the writer's own thread.
+                task::set_alone(number.is_multiple_of(2));
                 match submit(&*keeper, commit_request(number, Lsn::ZERO, put([number], &[5; 300]))).await {
                     CommitOutcome::Committed { lsn, .. } => acknowledged.push((txn(number), lsn)),
                     // A disk without power looks full until the log has noticed that it is gone.

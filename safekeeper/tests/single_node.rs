@@ -8,7 +8,7 @@ use harness::*;
 use shardforge_common::disk::{Disk, FaultyDisk, RealDisk};
 use shardforge_common::mutation::MutationList;
 use shardforge_common::wal::RecordKind;
-use shardforge_common::{ComputeId, ErrorKind, Generation, Lsn, SlotRange};
+use shardforge_common::{ComputeId, ErrorKind, Generation, Lsn, SlotRange, task};
 use shardforge_proto::wal::{
     CommitOutcome, CommitRequest, FragmentRequest, IngestReport, LeaseGrant, LeaseRequest, TxnStatus,
     WalService,
@@ -49,6 +49,40 @@ async fn commits_survive_a_restart_and_the_feed_shows_all_of_them() {
     let outcome = submit(&*keeper, commit_request(61, Lsn(50), put([7], b"w"))).await;
     assert_eq!(lsn_of(&outcome), Lsn(51));
     assert_dense(&again.wait_for(Lsn(51)), 11, 51);
+    keeper.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_lone_caller_has_its_answer_when_it_comes_back_and_the_commit_is_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(RealDisk);
+    let keeper = start(disk.clone(), config(dir.path())).await;
+    keeper.create_branch(branch()).await.unwrap();
+    let live = Arc::new(Collector::default());
+    let _subscription = live.subscribe(&*keeper, Lsn(1), SlotRange::ALL, u64::MAX).unwrap();
+    let mut at_once = 0;
+    for number in 1..=100 {
+        // Beside those who are not alone: every third.
+        task::set_alone(number % 3 != 0);
+        let (sender, mut answer) = tokio::sync::oneshot::channel();
+        let request = commit_request(number, Lsn::ZERO, put([number], b"v"));
+        keeper.submit(request, Box::new(move |outcome| sender.send(outcome).unwrap()));
+        let outcome = match answer.try_recv() {
+            Ok(outcome) => {
+                at_once += 1;
+                outcome
+            }
+            Err(_) => answer.await.unwrap(),
+        };
+        assert_eq!(lsn_of(&outcome), Lsn(number));
+        assert_eq!(live.complete_through(), Lsn(number));
+    }
+    task::set_alone(false);
+    // A machine whose disk is slow now does without after the first few.
+    assert!(at_once > 0, "none was carried by its caller");
+    keeper.shutdown().await;
+    let keeper = start(disk, config(dir.path())).await;
+    assert_eq!(snapshot(&*keeper).await.unwrap(), Lsn(100));
     keeper.shutdown().await;
 }
 
@@ -306,7 +340,7 @@ async fn a_full_disk_refuses_writes_and_takes_them_again_when_there_is_room() {
     // wait, the others are refused.
     let writers = (0..4).map(|_| {
         let (keeper, next, stop) = (keeper.clone(), next.clone(), stop.clone());
-        shardforge_common::task::spawn("writer", async move {
+        task::spawn("writer", async move {
             while !stop.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let mut request = commit_request(number, Lsn::ZERO, put([number], &[1; 20_000]));

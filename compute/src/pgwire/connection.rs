@@ -1,6 +1,7 @@
 //! One connection after its start: messages in, answers out, and the skipping after an error.
 
 use super::message::{self, Frontend, Mistake};
+use super::threads;
 use super::writer::{Severity, Writer};
 use crate::session::Session;
 use crate::{SqlError, SqlResult};
@@ -253,6 +254,7 @@ async fn wait_idle(wire: &mut Wire, session: &mut Session) -> Result<(), Ended> 
         limit.poll_passed(context).map(|()| None)
     })
     .await;
+    threads::heard_from(session.pid());
     in_time.unwrap_or_else(|| Err(Ended::Fatal(session.idle_too_long())))
 }
 

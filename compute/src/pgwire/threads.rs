@@ -6,9 +6,13 @@
 //!
 //! The price is that whatever runs long on such a thread holds up its other connections. Row executions give
 //! way after a while (`Stop::Yield`), reports have threads of their own, and COPY gives way between batches.
+//!
+//! When one connection has sent all that a thread read for a while, calls on its behalf may hold the thread
+//! ([`heard_from`]).
 
 use parking_lot::Mutex;
 use shardforge_common::{Error, Result, task};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::{Builder, Handle};
@@ -16,6 +20,23 @@ use tokio::sync::oneshot;
 
 /// Names of which Linux shows all.
 const NAME: &str = "sql";
+
+/// A thread that heard so often from one connection only serves nobody else.
+const ALONE_AFTER: u32 = 8;
+
+thread_local! {
+    /// The connection that was heard from last, and how often in a row.
+    static LAST: Cell<(i32, u32)> = const { Cell::new((0, 0)) };
+}
+
+/// Notes that this thread is about to handle what a connection has sent, and tells whoever asks
+/// ([`task::is_alone`]) whether it has been the only one.
+pub fn heard_from(connection: i32) {
+    let (last, times) = LAST.get();
+    let times = if last == connection { times.saturating_add(1) } else { 0 };
+    LAST.set((connection, times));
+    task::set_alone(times >= ALONE_AFTER);
+}
 
 struct Thread {
     handle: Handle,
@@ -91,6 +112,18 @@ impl Drop for Load {
 mod tests {
     use super::*;
     use tokio::sync::mpsc;
+
+    #[test]
+    fn a_thread_is_alone_with_a_connection_until_it_hears_from_another() {
+        let alone_after = |times, connection| {
+            (0..times).for_each(|_| heard_from(connection));
+            task::is_alone()
+        };
+        assert!(!alone_after(ALONE_AFTER, 1));
+        assert!(alone_after(1, 1));
+        assert!(!alone_after(1, 2));
+        assert!(!alone_after(ALONE_AFTER - 1, 1));
+    }
 
     #[tokio::test]
     async fn tasks_go_to_the_thread_that_has_fewest() {

@@ -254,6 +254,11 @@ impl Session {
         }
     }
 
+    /// The number by which clients know the session.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// What reaches the session from outside.
     pub fn cancel(&self) -> Arc<Cancel> {
         self.cancel.clone()

@@ -132,6 +132,7 @@ impl LayerMap {
     }
 
     /// Panics where an invariant of the module's head does not hold.
+    #[cfg(any(test, debug_assertions))]
     pub(crate) fn validate(&self) {
         for pair in self.runs.windows(2) {
             assert!(

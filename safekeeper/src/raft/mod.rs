@@ -27,15 +27,18 @@
 //! a follower may still hold.
 
 mod entry_format;
+mod executor;
 mod log_store;
 mod member;
 mod network;
+mod runtime;
 mod snapshot_file;
 mod state_machine;
 mod thread;
 mod type_config;
 
 pub use entry_format::{EntryBody, decode_entry};
+pub use executor::{Executor, TaskError, TaskHandle, Turn};
 pub use log_store::LogStore;
 pub use member::{Machine, Member, MemberConfig, RoleChange};
 pub use network::{NoPeers, PeerRequest, PeerResponse, Transport};

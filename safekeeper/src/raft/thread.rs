@@ -1,6 +1,7 @@
-//! The thread on which a group agrees: openraft's tasks, its timers, and the applying of entries; in a
-//! group of one, also the writing and syncing of its log.
+//! The thread on which a group agrees, when no caller lends it one: openraft's tasks, its timers, and the
+//! applying of entries; in a group of one, also the writing and syncing of its log.
 
+use super::executor::Executor;
 use crate::log::LogPump;
 use parking_lot::Mutex;
 use shardforge_common::{Error, Result, task};
@@ -11,10 +12,11 @@ use tokio::sync::oneshot;
 /// What stops the thread, and the thread.
 type Running = (oneshot::Sender<()>, std::thread::JoinHandle<()>);
 
-/// A Tokio runtime of one thread. Clones are the same one.
+/// A Tokio runtime of one thread, and the executor that it serves. Clones are the same one.
 #[derive(Clone)]
 pub struct RaftThread {
     handle: Handle,
+    executor: Executor,
     running: Arc<Mutex<Option<Running>>>,
 }
 
@@ -30,26 +32,41 @@ impl RaftThread {
         };
         let runtime = runtime.map_err(failed)?;
         let handle = runtime.handle().clone();
+        let executor = Executor::new(handle.clone());
+        let own = executor.clone();
         let (stop, stopped) = oneshot::channel();
         let thread = task::spawn_thread("wal-group", move || {
-            let log =
-                pump.map(|pump| (pump.stopper(), task::spawn_on(runtime.handle(), "log", pump.drive())));
+            let log = pump.map(|pump| (pump.stopper(), own.spawn("log", pump.drive())));
             runtime.block_on(async {
-                // An answer or a sender that is gone: either means stop.
-                let _ = stopped.await;
-                if let Some((stop_log, log)) = log {
-                    stop_log();
-                    // If it panicked, that was logged.
-                    let _ = log.await;
+                let end = async {
+                    // An answer or a sender that is gone: either means stop.
+                    let _ = stopped.await;
+                    if let Some((stop_log, log)) = log {
+                        stop_log();
+                        // If it panicked, that was logged.
+                        let _ = log.await;
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    () = end => {}
+                    () = own.serve() => {}
                 }
+                own.close().await;
             });
         });
-        Ok(Self { handle, running: Arc::new(Mutex::new(Some((stop, thread.map_err(failed)?)))) })
+        let running = Arc::new(Mutex::new(Some((stop, thread.map_err(failed)?))));
+        Ok(Self { handle, executor, running })
     }
 
-    /// The runtime, to start tasks on.
+    /// The runtime, to start tasks on that have no part in a commit.
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// The tasks that do.
+    pub fn executor(&self) -> &Executor {
+        &self.executor
     }
 
     /// Stops the thread; tasks on it are dropped. Must not be called from the thread itself.

@@ -33,8 +33,7 @@ impl RaftTypeConfig for TypeConfig {
     type Vote = Vote;
     type Payload = Payload;
     type Entry = Entry;
-    #[allow(deprecated, reason = "openraft's own crate for it is not a dependency of ours")]
-    type AsyncRuntime = openraft::impls::TokioRuntime;
+    type AsyncRuntime = super::runtime::GroupRuntime;
     type Responder<T>
         = Callback<T>
     where

@@ -193,6 +193,21 @@ impl Sequencer {
         Some(self.leading.load(Ordering::Acquire)).filter(|term| *term != 0)
     }
 
+    /// Whether nobody waits for an answer, as far as can be told at once.
+    pub fn is_idle(&self) -> bool {
+        let in_flight = match self.role.try_lock().as_deref() {
+            Some(Role::Leading(core)) => core.in_flight() > 0,
+            Some(Role::Idle(_)) => false,
+            None => return false,
+        };
+        let waiting = !self.inbox.lock().is_empty();
+        if waiting {
+            // Whoever came while the lock was held for looking went away without a run.
+            self.pump();
+        }
+        !in_flight && !waiting
+    }
+
     /// Waits until the sequencer has stopped leading of itself, because a batch was refused.
     pub async fn stood_down(&self) {
         self.refused.notified().await;
