@@ -13,6 +13,8 @@
 //! There is no seam for memory maps or asynchronous I/O: callers that must not block have a thread.
 
 mod dir_lock;
+#[cfg(target_os = "linux")]
+mod direct;
 mod faulty;
 mod power_loss;
 mod real;
@@ -54,6 +56,14 @@ pub trait DiskFile: Send + Sync {
     /// Makes everything written, and the length, durable. After a failure nothing is known of what
     /// was written, and the caller must not try again (L3).
     fn sync_data(&self) -> io::Result<()>;
+
+    /// Writes `buf` and makes it durable, but not what else was written. For a file that grows by appends in space
+    /// that it has already: what stands behind, up to the end of a block of 4 KiB, may be zeros afterwards. After a failure
+    /// nothing is known, as after one of [`DiskFile::sync_data`].
+    fn append_durably(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(buf, offset)?;
+        self.sync_data()
+    }
 }
 
 /// A file system.

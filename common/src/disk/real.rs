@@ -2,7 +2,11 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is where the disk seam meets the operating system")]
 
+#[cfg(target_os = "linux")]
+use super::direct::DirectAppends;
 use super::{Disk, DiskFile, OpenMode};
+#[cfg(target_os = "linux")]
+use parking_lot::Mutex;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -13,27 +17,62 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
 
-struct RealFile(File);
+struct RealFile {
+    file: File,
+    /// Made by the first durable append; `None` in it where that is not to be had.
+    #[cfg(target_os = "linux")]
+    direct: Mutex<Option<Option<DirectAppends>>>,
+}
+
+impl RealFile {
+    fn new(file: File) -> Self {
+        Self {
+            file,
+            #[cfg(target_os = "linux")]
+            direct: Mutex::default(),
+        }
+    }
+}
 
 impl DiskFile for RealFile {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        FileExt::read_exact_at(&self.0, buf, offset)
+        FileExt::read_exact_at(&self.file, buf, offset)
     }
 
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        FileExt::write_all_at(&self.0, buf, offset)
+        #[cfg(target_os = "linux")]
+        if let Some(Some(appends)) = self.direct.lock().as_mut() {
+            appends.forget();
+        }
+        FileExt::write_all_at(&self.file, buf, offset)
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        #[cfg(target_os = "linux")]
+        self.direct.lock().take();
+        self.file.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn append_durably(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        {
+            let mut direct = self.direct.lock();
+            if let Some(appends) = direct.get_or_insert_with(|| DirectAppends::open(&self.file))
+                && appends.append(&self.file, buf, offset)?
+            {
+                return Ok(());
+            }
+        }
+        self.write_all_at(buf, offset)?;
+        self.sync_data()
     }
 }
 
@@ -59,7 +98,7 @@ impl Disk for RealDisk {
         if file.metadata()?.is_dir() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "a folder, not a file"));
         }
-        Ok(Arc::new(RealFile(file)))
+        Ok(Arc::new(RealFile::new(file)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -174,3 +174,43 @@ fn a_folder_has_one_holder() {
     drop(held);
     DirLock::acquire(dir.path()).unwrap();
 }
+
+#[test]
+fn durable_appends_read_as_written_whatever_their_length_and_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let random = crate::random::Random::from_seed(7);
+    // Its end is not that of a block.
+    const LEN: usize = 3_000_001;
+    let file = RealDisk.open(&path, OpenMode::CreateNew).unwrap();
+    file.write_all_at(&vec![9; LEN], 0).unwrap();
+    file.sync_data().unwrap();
+    let mut expected: Vec<u8> = Vec::new();
+    let mut kinds = BTreeSet::new();
+    while expected.len() < LEN {
+        let longest = match random.u64() % 8 {
+            0 => 300 << 10,
+            1 => 20_000,
+            _ => 700,
+        };
+        let len = (1 + random.u64() as usize % longest).min(LEN - expected.len());
+        let bytes: Vec<u8> = (0..len).map(|_| random.u64() as u8).collect();
+        let plain = random.u64().is_multiple_of(10);
+        if plain {
+            file.write_all_at(&bytes, expected.len() as u64).unwrap();
+        } else {
+            file.append_durably(&bytes, expected.len() as u64).unwrap();
+        }
+        kinds.insert((plain, len > 256 << 10, expected.len().is_multiple_of(4096)));
+        expected.extend(bytes);
+        // Through the page cache, from a little before the last piece.
+        let from = expected.len().saturating_sub(len + 5000);
+        let mut found = vec![0; expected.len() - from];
+        file.read_exact_at(&mut found, from as u64).unwrap();
+        assert!(found == expected[from..], "{} bytes up to {}", found.len(), expected.len());
+    }
+    assert!(kinds.len() >= 4, "the mix has little in it: {kinds:?}");
+    assert_eq!(file.len().unwrap(), LEN as u64);
+    drop(file);
+    assert!(read_file(&RealDisk, &path).unwrap() == expected);
+}

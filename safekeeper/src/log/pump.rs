@@ -352,8 +352,7 @@ impl LogPump {
         }
         let path = self.folder.segment_path(current.epoch);
         let failed = |e| super::files::io_error("write and sync", &path, e);
-        current.file.write_all_at(&bytes, current.offset).map_err(failed)?;
-        current.file.sync_data().map_err(failed)?;
+        current.file.append_durably(&bytes, current.offset).map_err(failed)?;
         current.offset += bytes.len() as u64;
         let mut inner = self.shared.inner.lock();
         inner.counters.batches += 1;
