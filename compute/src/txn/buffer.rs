@@ -9,7 +9,7 @@
 //! 1. The entries of a key increase in order; what is in memory is newer than what is in runs.
 //! 2. An entry at or above the *barrier* (the later of statement start and last savepoint) is replaced
 //!    by the next write of its key: nobody can return to it.
-//! 3. `discarded` holds the orders that were undone after they had gone to a run.
+//! 3. `discarded` holds the orders that were undone after they had gone to a run: disjoint, ascending.
 //!
 //! New rows in key order, of which nobody else can know, are kept apart: see [`super::bulk`].
 
@@ -102,7 +102,7 @@ impl Final {
     }
 }
 
-/// Keys that own writes say something of; and when there are more, the key at which to go on.
+/// Keys that own writes say something of; and when there may be more, the key at which to go on.
 pub(crate) type OwnRange = (Vec<(Bytes, Own)>, Option<Bytes>);
 
 /// The writes of one transaction.
@@ -311,13 +311,15 @@ impl WriteBuffer {
         self.bulk.undo_to(mark);
         self.bulk.keep_created(|storage| self.created.iter().any(|(_, made)| *made == storage));
         if mark < self.next && !self.runs.is_empty() {
+            while self.discarded.pop_if(|(from, _)| *from >= mark).is_some() {}
             self.discarded.push((mark, self.next));
         }
         self.barrier = self.next;
     }
 
     fn is_live(&self, order: Order) -> bool {
-        !self.discarded.iter().any(|(from, to)| (*from..*to).contains(&order))
+        let after = self.discarded.partition_point(|(from, _)| *from <= order);
+        after.checked_sub(1).is_none_or(|last| order >= self.discarded[last].1)
     }
 
     /// What own writes below an order say of a key.
@@ -325,7 +327,7 @@ impl WriteBuffer {
         let mut newest = self.map.get(key).and_then(|entries| Self::seen(entries, before).cloned());
         if newest.is_none() && !self.runs.is_empty() {
             let hash = KeyHash::of(key);
-            for run in self.runs.iter().rev() {
+            for run in self.runs.iter().rev().filter(|run| run.has_before(before)) {
                 let entries = run.get(key, hash)?.map(|entries| self.live(entries));
                 newest = entries.and_then(|entries| Self::seen(&entries, before).cloned());
                 if newest.is_some() {
@@ -334,7 +336,7 @@ impl WriteBuffer {
             }
         }
         if newest.is_none() {
-            newest = self.bulk.get(key)?.filter(|entry| entry.order < before);
+            newest = self.bulk.get(key, ..before)?;
         }
         Ok(self.judge(key, newest.as_ref(), before))
     }
@@ -349,13 +351,13 @@ impl WriteBuffer {
         }
         if !self.runs.is_empty() {
             let hash = KeyHash::of(key);
-            for run in &self.runs {
+            for run in self.runs.iter().filter(|run| run.has_since(since)) {
                 if run.get(key, hash)?.is_some_and(|entries| written(&self.live(entries))) {
                     return Ok(true);
                 }
             }
         }
-        Ok(self.bulk.get(key)?.is_some_and(|entry| entry.order >= since))
+        Ok(self.bulk.get(key, since..)?.is_some())
     }
 
     fn live(&self, mut entries: Entries) -> Entries {
@@ -391,16 +393,18 @@ impl WriteBuffer {
         })
     }
 
-    /// Whether own writes might say anything of a range.
-    pub(crate) fn touches(&self, start: &[u8], end: &[u8]) -> bool {
-        !self.runs.is_empty()
-            || self.ranges.iter().any(|range| range.start < end && start < range.end)
-            || self.map.range::<[u8], _>((Bound::Included(start), Bound::Excluded(end))).next().is_some()
-            || self.bulk.touches(start, end)
+    /// Whether own writes below an order might say anything of a range.
+    pub(crate) fn touches(&self, start: &[u8], end: &[u8], before: Order) -> bool {
+        let spilled = |run: &Run| run.has_before(before) && run.touches(start, Some(end));
+        self.map.range::<[u8], _>((Bound::Included(start), Bound::Excluded(end))).next().is_some()
+            || self.ranges.iter().any(|range| range.order < before && range.start < end && start < range.end)
+            || self.runs.iter().any(spilled)
+            || self.bulk.touches(start, end, before)
     }
 
-    /// The first `limit` keys of `[start, end)` in reading order that own writes say something of;
-    /// and when there are more, the key at which to go on.
+    /// What own writes below an order say of the keys of `[start, end)`, in reading order; and when more than
+    /// `limit` keys were written there, the one at which to go on. Keys of which they say nothing count
+    /// too: a step never walks over more.
     pub(crate) fn range(
         &self,
         (start, end): (&[u8], &[u8]),
@@ -409,23 +413,30 @@ impl WriteBuffer {
         limit: usize,
     ) -> Result<OwnRange> {
         let mut out = Vec::new();
-        let bulk = self.bulk.chunks(start, Some(end));
-        for item in self.merged(start, Some(end), reverse, bulk) {
+        let bulk = self.bulk.chunks(start, Some(end), before)?;
+        for (walked, item) in self.merged(start, Some(end), reverse, before, bulk).enumerate() {
             let (key, entries) = item?;
-            let own = self.judge(&key, Self::seen(&entries, before), before);
-            if own == Own::Silent {
-                continue;
-            }
-            if out.len() == limit {
+            if walked == limit {
                 return Ok((out, Some(key)));
             }
-            out.push((key, own));
+            let own = self.judge(&key, Self::seen(&entries, before), before);
+            if own != Own::Silent {
+                out.push((key, own));
+            }
         }
         Ok((out, None))
     }
 
-    /// Keys with all their live entries, memory, runs and these bulk rows together.
-    fn merged<'a>(&'a self, start: &[u8], end: Option<&[u8]>, reverse: bool, bulk: Vec<Chunk>) -> Merged<'a> {
+    /// Keys with all their live entries, memory, runs and these bulk rows together. Of runs those that have
+    /// something below an order: the rest was written later, all of it.
+    fn merged<'a>(
+        &'a self,
+        start: &[u8],
+        end: Option<&[u8]>,
+        reverse: bool,
+        before: Order,
+        bulk: Vec<Chunk>,
+    ) -> Merged<'a> {
         let bounds =
             (Bound::Included(start), end.map_or(Bound::Unbounded, |end| Bound::Excluded(end.max(start))));
         let memory = self.map.range::<[u8], _>(bounds).map(|(k, e)| Ok((k.clone(), e.clone())));
@@ -435,7 +446,8 @@ impl WriteBuffer {
         if !bulk.is_empty() {
             sources.push(rows_of(bulk, start, end, reverse));
         }
-        sources.extend(self.runs.iter().map(|run| Box::new(run.range(start, end, reverse)) as Source<'a>));
+        let runs = self.runs.iter().filter(|run| run.has_before(before) && run.touches(start, end));
+        sources.extend(runs.map(|run| Box::new(run.range(start, end, reverse)) as Source<'a>));
         sources.push(memory);
         Merged { buffer: self, heads: sources.iter_mut().map(Iterator::next).collect(), sources, reverse }
     }
@@ -447,20 +459,21 @@ impl WriteBuffer {
 
     /// The bulk rows in key order, whole chunks of them: those that nothing else was written in between
     /// of, and those whose rows must be looked at one by one.
-    pub(crate) fn bulk_chunks(&self) -> (Vec<Chunk>, Vec<Chunk>) {
-        self.bulk.chunks(&[], None).into_iter().partition(|chunk| {
+    pub(crate) fn bulk_chunks(&self) -> Result<(Vec<Chunk>, Vec<Chunk>)> {
+        let chunks = self.bulk.chunks(&[], None, Order::MAX)?;
+        Ok(chunks.into_iter().partition(|chunk| {
             let (first, last) = (&chunk.first[..], &chunk.last[..]);
             let span = (Bound::Included(first), Bound::Included(last));
             self.map.range::<[u8], _>(span).next().is_none()
                 && !self.runs.iter().any(|run| run.overlaps(first, last))
                 && !self.ranges.iter().any(|range| range.start <= last && first < &range.end[..])
-        })
+        }))
     }
 
     /// Every key's final state, in key order; those that a later range delete took have none. Of bulk rows
     /// those of these chunks.
     pub(crate) fn finals(&self, bulk: Vec<Chunk>) -> impl Iterator<Item = Result<Final>> + '_ {
-        self.merged(&[], None, false, bulk).filter_map(|item| {
+        self.merged(&[], None, false, Order::MAX, bulk).filter_map(|item| {
             let (key, entries) = match item {
                 Ok(item) => item,
                 Err(error) => return Some(Err(error)),
@@ -520,6 +533,8 @@ impl Iterator for Merged<'_> {
                 return failed.take();
             }
             let keys = self.heads.iter().flatten().filter_map(|head| head.as_ref().ok()).map(|(key, _)| key);
+            #[cfg(test)]
+            super::tests::work::add(super::tests::work::Work::Key);
             let key = if self.reverse { keys.max() } else { keys.min() }?.clone();
             let mut joined = Entries::new();
             for (head, source) in self.heads.iter_mut().zip(&mut self.sources) {

@@ -25,6 +25,7 @@ use shardforge_common::disk::{Disk, DiskFile, OpenMode};
 use shardforge_common::mutation::{Mutation, MutationList, put_varint, tag};
 use shardforge_common::{Error, Result, StorageId, key};
 use smallvec::SmallVec;
+use std::ops::RangeBounds;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -303,14 +304,24 @@ impl Iterator for ChunkRows {
 }
 
 impl Open {
-    fn chunk(&self, last: &[u8]) -> Chunk {
-        Chunk {
+    /// The part of it that has the keys of `[start, end)`, as a chunk; `last` is its last key.
+    fn part(&self, last: &[u8], start: &[u8], end: Option<&[u8]>) -> Result<Chunk> {
+        // Between two remembered rows: a small range costs a small copy, however large the rest.
+        let from = mark_below(&self.body, &self.marks, start)?;
+        let mut to = self.body.len();
+        if let Some(end) = end {
+            let below = mark_below(&self.body, &self.marks, end)?;
+            let after = self.marks.partition_point(|mark| *mark as usize <= below);
+            to = self.marks.get(after).map_or(to, |mark| *mark as usize).max(from);
+        }
+        let marks = self.marks.iter().filter(|mark| (from..to).contains(&(**mark as usize)));
+        Ok(Chunk {
             order: self.order,
             first: Bytes::copy_from_slice(&self.first),
             last: Bytes::copy_from_slice(last),
-            marks: self.marks[..].into(),
-            body: Body::Memory(Bytes::copy_from_slice(&self.body)),
-        }
+            marks: marks.map(|mark| mark - from as u32).collect(),
+            body: Body::Memory(Bytes::copy_from_slice(&self.body[from..to])),
+        })
     }
 }
 
@@ -498,8 +509,8 @@ impl Lanes {
         self.lanes.retain(|lane| !lane.created || left(lane.storage));
     }
 
-    /// The entry of a key.
-    pub(crate) fn get(&self, at: &[u8]) -> Result<Option<Entry>> {
+    /// The entry of a key, if its order is among these.
+    pub(crate) fn get(&self, at: &[u8], orders: impl RangeBounds<Order>) -> Result<Option<Entry>> {
         let Ok(storage) = key::storage_id_of(at) else { return Ok(None) };
         let Some(lane) = self.lanes.iter().find(|lane| lane.storage == storage) else { return Ok(None) };
         if lane.highest[..] < *at {
@@ -508,35 +519,49 @@ impl Lanes {
         if let Some(open) = &lane.open
             && open.first[..] <= *at
         {
+            if !orders.contains(&open.order) {
+                return Ok(None);
+            }
             let value = find(&open.body, &open.marks, at)?.map(Bytes::copy_from_slice);
             return Ok(value.map(|value| new_row(open.order, value)));
         }
         let after = lane.chunks.partition_point(|chunk| &chunk.first[..] <= at);
         match after.checked_sub(1).map(|index| &lane.chunks[index]) {
-            Some(chunk) if &chunk.last[..] >= at => chunk.get(at),
+            Some(chunk) if &chunk.last[..] >= at && orders.contains(&chunk.order) => chunk.get(at),
             _ => Ok(None),
         }
     }
 
-    /// The chunks that meet `[start, end)`, in key order.
-    pub(crate) fn chunks(&self, start: &[u8], end: Option<&[u8]>) -> Vec<Chunk> {
+    /// The chunks that meet `[start, end)` and have an order below this one, in key order. Of an open one
+    /// at least what lies in the range.
+    pub(crate) fn chunks(&self, start: &[u8], end: Option<&[u8]>, before: Order) -> Result<Vec<Chunk>> {
         let mut found: Vec<Chunk> = Vec::new();
         for lane in &self.lanes {
             let from = lane.chunks.partition_point(|chunk| &chunk.last[..] < start);
-            found.extend(lane.chunks[from..].iter().take_while(|c| c.overlaps(start, end)).cloned());
-            let open = lane.open.as_ref().map(|open| open.chunk(&lane.highest));
-            found.extend(open.filter(|chunk| chunk.overlaps(start, end)));
+            let within = lane.chunks[from..].iter().take_while(|chunk| chunk.overlaps(start, end));
+            // Orders ascend with the keys.
+            found.extend(within.take_while(|chunk| chunk.order < before).cloned());
+            if let Some(open) = &lane.open
+                && open.order < before
+                && lane.highest[..] >= *start
+                && end.is_none_or(|end| open.first[..] < *end)
+            {
+                found.push(open.part(&lane.highest, start, end)?);
+            }
         }
         found.sort_by(|a, b| a.first.cmp(&b.first));
-        found
+        Ok(found)
     }
 
-    /// Whether any row may lie in `[start, end)`.
-    pub(crate) fn touches(&self, start: &[u8], end: &[u8]) -> bool {
+    /// Whether any row with an order below this one may lie in `[start, end)`.
+    pub(crate) fn touches(&self, start: &[u8], end: &[u8], before: Order) -> bool {
         self.lanes.iter().any(|lane| {
             let from = lane.chunks.partition_point(|chunk| &chunk.last[..] < start);
-            lane.chunks.get(from).is_some_and(|chunk| chunk.overlaps(start, Some(end)))
-                || lane.open.as_ref().is_some_and(|o| o.first[..] < *end && lane.highest[..] >= *start)
+            let first = lane.chunks.get(from);
+            first.is_some_and(|chunk| chunk.overlaps(start, Some(end)) && chunk.order < before)
+                || lane.open.as_ref().is_some_and(|open| {
+                    open.order < before && open.first[..] < *end && lane.highest[..] >= *start
+                })
         })
     }
 
@@ -571,9 +596,15 @@ pub(crate) fn rows_of<'a>(
     reverse: bool,
 ) -> Box<dyn Iterator<Item = Result<(Bytes, Entries)>> + Send + 'a> {
     let (start, end) = (start.to_vec(), end.map(<[u8]>::to_vec));
-    let from = start.clone();
+    let (from, to) = (start.clone(), end.clone());
     let rows = move |chunk: Chunk| match chunk.rows_from(&from) {
-        Ok(rows) if reverse => Rows::Backward(rows.collect::<Vec<_>>().into_iter().rev()),
+        Ok(rows) if reverse => {
+            let below = |row: &Result<(Bytes, Entries)>| match (row, &to) {
+                (Ok((key, _)), Some(to)) => key[..] < to[..],
+                _ => true,
+            };
+            Rows::Backward(rows.take_while(below).collect::<Vec<_>>().into_iter().rev())
+        }
         Ok(rows) => Rows::Forward(rows),
         Err(error) => Rows::Failed(std::iter::once(Err(error))),
     };

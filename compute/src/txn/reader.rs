@@ -10,10 +10,10 @@ use shardforge_cache::{Lookup, PageRun, Range, RangeStep, ReadView};
 use shardforge_common::{Lsn, TxnId};
 use std::sync::Arc;
 
-/// Own keys merged into one step of a range read, at most.
-const OWN_STEP: usize = 256;
-/// Own keys given in one step of a range read of an own new storage.
-const CREATED_STEP: usize = 1024;
+/// Own keys looked at in one step of a range read, at most.
+const OWN_STEP: usize = 1024;
+/// The same of a read that wants few rows: not much fewer, for it may see none of them.
+const SHORT_STEP: usize = 32;
 
 /// Which of its own writes a read sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,14 +134,13 @@ impl Shared {
             return Ok(RangeNext::Done);
         }
         let buffer = self.buffer.read();
+        let before = before(&buffer);
         let created = buffer.is_created_range(&read.start, &read.end);
         let next = if created {
-            let before = before(&buffer);
-            let (own, cut) = buffer.range((&read.start, &read.end), read.reverse, before, CREATED_STEP)?;
+            let (own, cut) = buffer.range((&read.start, &read.end), read.reverse, before, own_step(read))?;
             own.into_iter().for_each(|(key, own)| push_own(out, &key, own));
             cut.map(|cut| if read.reverse { after(&cut) } else { cut })
-        } else if !buffer.is_empty() && buffer.touches(&read.start, &read.end) {
-            let before = before(&buffer);
+        } else if !buffer.is_empty() && buffer.touches(&read.start, &read.end, before) {
             merged(&buffer, view, read, before, out)?
         } else {
             step(view, read, (&read.start, &read.end), out)?
@@ -189,7 +188,7 @@ impl Shared {
         let own = {
             let buffer = self.buffer.read();
             buffer.is_created_range(&read.start, &read.end)
-                || (!buffer.is_empty() && buffer.touches(&read.start, &read.end))
+                || (!buffer.is_empty() && buffer.touches(&read.start, &read.end, before))
         };
         if own || read.start >= read.end {
             *run = None;
@@ -242,7 +241,15 @@ fn step(
     }
 }
 
+/// How many own keys one step of a read looks at.
+fn own_step(read: &RangeRead) -> usize {
+    if read.limit == 0 { OWN_STEP } else { read.limit.clamp(SHORT_STEP, OWN_STEP) }
+}
+
 /// A step over the branch with own writes in it. Answers where to go on.
+///
+/// The branch comes first and says how far: own writes are looked at up to there and no further, so that a
+/// scan comes by each of them once, be they seen or not.
 fn merged(
     buffer: &WriteBuffer,
     view: &mut ReadView,
@@ -250,23 +257,26 @@ fn merged(
     before: Order,
     out: &mut RowBatch,
 ) -> Result<Option<Bytes>, Interrupt> {
-    let (own, cut) = buffer.range((&read.start, &read.end), read.reverse, before, OWN_STEP)?;
-    let cut = cut.map(|cut| if read.reverse { after(&cut) } else { cut });
-    let (start, end) = match (&cut, read.reverse) {
-        (None, _) => (&read.start[..], &read.end[..]),
-        (Some(cut), false) => (&read.start[..], &cut[..]),
-        (Some(cut), true) => (&cut[..], &read.end[..]),
-    };
     let mut rows = RowBatch::new();
-    let next = step(view, read, (start, end), &mut rows)?;
+    let next = step(view, read, (&read.start, &read.end), &mut rows)?;
+    let span = match (&next, read.reverse) {
+        (None, _) => (&read.start[..], &read.end[..]),
+        (Some(next), false) => (&read.start[..], &next[..]),
+        (Some(next), true) => (&next[..], &read.end[..]),
+    };
+    let (own, cut) = buffer.range(span, read.reverse, before, own_step(read))?;
+    let next = match cut {
+        Some(cut) => Some(if read.reverse { after(&cut) } else { cut }),
+        None => next,
+    };
     let reached = |key: &[u8]| match &next {
         None => true,
         Some(next) if read.reverse => key >= &next[..],
         Some(next) => key < &next[..],
     };
     let first = |a: &[u8], b: &[u8]| if read.reverse { a > b } else { a < b };
-    let mut own = own.into_iter().take_while(|(key, _)| reached(key)).peekable();
-    for (key, row) in rows.iter() {
+    let mut own = own.into_iter().peekable();
+    for (key, row) in rows.iter().take_while(|(key, _)| reached(key)) {
         while let Some((own_key, own)) = own.next_if(|(own_key, _)| first(own_key, key)) {
             push_own(out, &own_key, own);
         }
@@ -277,7 +287,7 @@ fn merged(
         }
     }
     own.for_each(|(key, own)| push_own(out, &key, own));
-    Ok(next.or(cut))
+    Ok(next)
 }
 
 /// Reads as a transaction's running statement does, beside it and independently of it: for reports,

@@ -8,15 +8,16 @@
 //! ```
 //!
 //! The file is read by nobody but the process that wrote it, so it is never synced, and it is removed
-//! when the run is dropped. The index of first keys is in memory, and so is a filter of all keys: in a transaction of
+//! when the run is dropped. The index of first and last keys is in memory, and so is a filter of all keys: in a transaction of
 //! many runs, whoever asks for a key that none of them has would read a block of each.
 
-use super::buffer::{Entries, decode_entries, encode_entries};
+use super::buffer::{Entries, Order, decode_entries, encode_entries};
 use super::key_filter::{KeyFilter, KeyHash};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use shardforge_common::disk::{Disk, DiskFile, OpenMode};
 use shardforge_common::{Error, Result};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ const BLOCK_BYTES: usize = 32 << 10;
 
 struct Block {
     first_key: Bytes,
+    last_key: Bytes,
     offset: u64,
     len: usize,
 }
@@ -37,8 +39,9 @@ pub(crate) struct Run {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     blocks: Vec<Block>,
-    last_key: Bytes,
     keys: KeyFilter,
+    /// The least order of its entries, and the greatest.
+    orders: (Order, Order),
     // Reads come near one another: the last block, decoded.
     last: Mutex<Option<(usize, Rows)>>,
 }
@@ -53,30 +56,52 @@ impl Run {
         if !self.keys.may_have(hash) {
             return Ok(None);
         }
-        let after = self.blocks.partition_point(|block| block.first_key <= key);
-        let Some(at) = after.checked_sub(1) else { return Ok(None) };
+        let at = self.blocks.partition_point(|block| block.last_key < key);
+        if self.blocks.get(at).is_none_or(|block| block.first_key > key) {
+            return Ok(None);
+        }
         let rows = self.block(at)?;
         let found = rows.binary_search_by(|(row, _)| row[..].cmp(key)).ok();
         Ok(found.map(|index| rows[index].1.clone()))
     }
 
-    /// Whether a key of it may lie between these, both included.
-    pub(crate) fn overlaps(&self, first: &[u8], last: &[u8]) -> bool {
-        &self.last_key[..] >= first && self.blocks.first().is_some_and(|block| block.first_key <= last)
+    /// Whether any of its entries has an order below this one.
+    pub(crate) fn has_before(&self, order: Order) -> bool {
+        self.orders.0 < order
     }
 
-    /// The keys in `[start, end)`.
+    /// Whether any of its entries has this order or a greater one.
+    pub(crate) fn has_since(&self, order: Order) -> bool {
+        self.orders.1 >= order
+    }
+
+    /// The blocks that may have keys of `[start, end)`.
+    fn blocks_within(&self, start: &[u8], end: Option<&[u8]>) -> Range<usize> {
+        let from = self.blocks.partition_point(|block| block.last_key < start);
+        let to = end.map_or(self.blocks.len(), |end| self.blocks.partition_point(|b| b.first_key < end));
+        from..to.max(from)
+    }
+
+    /// Whether a key of it may lie in `[start, end)`.
+    pub(crate) fn touches(&self, start: &[u8], end: Option<&[u8]>) -> bool {
+        !self.blocks_within(start, end).is_empty()
+    }
+
+    /// Whether a key of it may lie between these, both included.
+    pub(crate) fn overlaps(&self, first: &[u8], last: &[u8]) -> bool {
+        let from = self.blocks.partition_point(|block| block.last_key < first);
+        self.blocks.get(from).is_some_and(|block| block.first_key <= last)
+    }
+
+    /// The keys in `[start, end)`. Blocks that have none of them are not read.
     pub(crate) fn range<'a>(
         &'a self,
         start: &[u8],
         end: Option<&[u8]>,
         reverse: bool,
     ) -> impl Iterator<Item = Result<(Bytes, Entries)>> + use<'a> {
-        let first = self.blocks.partition_point(|block| block.first_key <= start).saturating_sub(1);
-        let last =
-            end.map_or(self.blocks.len(), |end| self.blocks.partition_point(|block| block.first_key < end));
+        let mut blocks = self.blocks_within(start, end);
         let (start, end) = (start.to_vec(), end.map(<[u8]>::to_vec));
-        let mut blocks = first..last.max(first);
         let mut rows: Rows = Arc::default();
         let mut left = 0..0;
         std::iter::from_fn(move || {
@@ -124,6 +149,8 @@ impl Run {
             )));
         }
         let mut rest = body;
+        #[cfg(test)]
+        super::tests::work::add(super::tests::work::Work::Block);
         let mut rows = Vec::new();
         while !rest.is_empty() {
             rows.push(decode_entries(&bytes, &mut rest)?);
@@ -148,6 +175,7 @@ pub(crate) struct RunWriter {
     keys: Vec<KeyHash>,
     block: Vec<u8>,
     first_key: Bytes,
+    last_key: Bytes,
     offset: u64,
 }
 
@@ -161,11 +189,12 @@ impl RunWriter {
             path,
             file,
             blocks: Vec::new(),
-            last_key: Bytes::new(),
             keys: KeyFilter::new(&[]),
+            orders: (Order::MAX, 0),
             last: Mutex::default(),
         };
-        Ok(Self { run, keys: Vec::new(), block: vec![0; 4], first_key: Bytes::new(), offset: 0 })
+        let (first_key, last_key) = (Bytes::new(), Bytes::new());
+        Ok(Self { run, keys: Vec::new(), block: vec![0; 4], first_key, last_key, offset: 0 })
     }
 
     pub(crate) fn push(&mut self, key: &Bytes, entries: &Entries) -> Result<()> {
@@ -174,7 +203,11 @@ impl RunWriter {
         }
         encode_entries(key, entries, &mut self.block);
         self.keys.push(KeyHash::of(key));
-        self.run.last_key = key.clone();
+        self.last_key = key.clone();
+        for entry in entries {
+            let (least, greatest) = &mut self.run.orders;
+            (*least, *greatest) = ((*least).min(entry.order), (*greatest).max(entry.order));
+        }
         if self.block.len() >= BLOCK_BYTES { self.flush() } else { Ok(()) }
     }
 
@@ -186,7 +219,9 @@ impl RunWriter {
             .write_all_at(&self.block, self.offset)
             .map_err(|error| failed(&self.run.path, "writing a transaction's own rows to", error))?;
         let first_key = std::mem::take(&mut self.first_key);
-        self.run.blocks.push(Block { first_key, offset: self.offset, len: self.block.len() });
+        // Of its own, as the first: what it would share is a key of the tree with all that it shares.
+        let last_key = Bytes::copy_from_slice(&self.last_key);
+        self.run.blocks.push(Block { first_key, last_key, offset: self.offset, len: self.block.len() });
         self.offset += self.block.len() as u64;
         self.block.truncate(4);
         Ok(())

@@ -145,7 +145,7 @@ pub(super) async fn stage<'p>(plan: &CommitPlan<'p>) -> Result<Option<(Body, Sta
             read_at,
         }));
     }
-    let mut bodies = Bodies::new(plan, limit);
+    let mut bodies = Bodies::new(plan, limit)?;
     while let Some(next) = bodies.fill(&mut body, &mut any)? {
         let full = std::mem::replace(&mut body, next);
         staging.count += 1;
@@ -168,10 +168,10 @@ impl<'a> Bodies<'a, std::iter::Empty<shardforge_common::Result<Final>>> {
     fn new(
         plan: &'a CommitPlan<'a>,
         limit: usize,
-    ) -> Bodies<'a, impl Iterator<Item = shardforge_common::Result<Final>> + 'a> {
-        let (whole, mixed) = plan.buffer.bulk_chunks();
+    ) -> Result<Bodies<'a, impl Iterator<Item = shardforge_common::Result<Final>> + 'a>, TxnError> {
+        let (whole, mixed) = plan.buffer.bulk_chunks()?;
         let rows = plan.buffer.finals(mixed).peekable();
-        Bodies { plan, limit, rows, chunks: whole.into_iter().peekable() }
+        Ok(Bodies { plan, limit, rows, chunks: whole.into_iter().peekable() })
     }
 }
 

@@ -79,5 +79,9 @@ fn limits_hold() {
     let left = server.sql("select count(*), min(place) from item");
     assert_eq!(left, format!("{}|1", ROWS - ROWS.div_ceil(3)));
     check("DELETE", MARGIN_MIB + SORTS_MIB);
+    server.sql(&format!("insert into item select id + {ROWS}, place, note from item where id % 3 = 1"));
+    let more = server.sql("select count(*), min(place) from item");
+    assert_eq!(more, format!("{}|1", ROWS - ROWS.div_ceil(3) + (ROWS - 1).div_ceil(3)));
+    check("INSERT of what the table has", MARGIN_MIB + SORTS_MIB);
     server.stop();
 }

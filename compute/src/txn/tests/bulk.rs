@@ -241,7 +241,7 @@ impl Harness {
     /// What everyone sees after the commit.
     fn committed(&self) -> Rows {
         let mut rows = Rows::new();
-        let (whole, mixed) = self.buffer.bulk_chunks();
+        let (whole, mixed) = self.buffer.bulk_chunks().unwrap();
         for row in self.buffer.finals(mixed) {
             let row = row.unwrap();
             match row.mutation() {

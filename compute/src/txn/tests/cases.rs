@@ -23,7 +23,7 @@ pub(super) async fn drive<T>(
     }
 }
 
-async fn rows(txn: &mut Txn, storage: u64, reverse: bool) -> Vec<(Bytes, Bytes)> {
+pub(super) async fn rows(txn: &mut Txn, storage: u64, reverse: bool) -> Vec<(Bytes, Bytes)> {
     let (start, end) = key::storage_range(StorageId(storage));
     let visibility = Visibility::Statement;
     let mut read = RangeRead { start: start.into(), end: end.into(), reverse, limit: 0, visibility };

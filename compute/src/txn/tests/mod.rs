@@ -6,6 +6,7 @@ mod cases;
 mod histories;
 mod lease;
 mod script;
+pub(super) mod work;
 
 use super::{Branch, BranchConfig};
 use bytes::Bytes;
@@ -39,12 +40,17 @@ fn small(spill_dir: &std::path::Path, name: &str) -> BranchConfig {
 
 impl World {
     async fn new() -> World {
+        Self::with_spill_bytes(16 << 10).await
+    }
+
+    /// Transactions keep so much of their own writes in memory.
+    async fn with_spill_bytes(spill_bytes: usize) -> World {
         let (id, wal, pages) = test_services(7);
         let spill = tempfile::tempdir().unwrap();
         let open = |name: &str| {
             Branch::open(
                 id,
-                small(spill.path(), name),
+                BranchConfig { spill_bytes, ..small(spill.path(), name) },
                 wal.clone(),
                 pages.clone(),
                 Arc::new(RealDisk),
