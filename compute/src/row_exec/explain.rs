@@ -39,6 +39,10 @@ impl RowPlan {
                 out.target(&plan.target);
             }
         }
+        for init in &self.init {
+            out.lines.push(format!("  InitPlan (returns ${})", init.number()));
+            out.lines.extend(init.plan.explain().into_iter().map(|line| format!("    ->  {line}")));
+        }
         out.lines
     }
 }

@@ -20,12 +20,15 @@
 //! 2. A stop loses nothing and repeats nothing.
 //! 3. What a statement reads, it reads as of its start; what it checks for uniqueness, as of now.
 //!
+//! Subqueries that lock rows are taken out of their statement and run before it (`init_plan`).
+//!
 //! [`expr`] evaluates expressions, [`storage`] knows bytes, `ops` are the operators, `write` the writes.
 
 mod access;
 mod execution;
 mod explain;
 pub mod expr;
+mod init_plan;
 mod ops;
 mod plan;
 mod query;
@@ -39,6 +42,8 @@ mod write;
 
 pub(crate) use access::UNKNOWN_ROWS;
 pub use execution::{ExecEnv, Execution};
+pub use init_plan::InitPlan;
+pub(crate) use init_plan::statement_locks;
 pub use plan::Executor;
 pub use statement::{RowPlan, plan_row};
 pub use stop::{Step, Stop};

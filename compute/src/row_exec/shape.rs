@@ -7,7 +7,7 @@ impl RowPlan {
     /// Whether it only reads, and takes no locks: then it never begins again, and its rows may be sent while
     /// others are still to come.
     pub fn only_reads(&self) -> bool {
-        matches!(&self.kind, PlanKind::Query(node) if !node.locks())
+        self.init.is_empty() && matches!(&self.kind, PlanKind::Query(node) if !node.locks())
     }
 
     /// Whether an execution holds next to nothing once it has ended, however many rows there were.

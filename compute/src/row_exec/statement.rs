@@ -1,6 +1,7 @@
 //! Plans of whole statements.
 
 use super::expr::{Scope, compile, has_subquery};
+use super::init_plan::{Extraction, InitPlan, locks};
 use super::ops::lock::RowLock;
 use super::ops::scan::{ScanPlan, Split};
 use super::plan::{Executor, ScanChoice, TableRows, choose_scan, filter_of, plan_query, plan_source};
@@ -33,6 +34,10 @@ pub struct RowPlan {
     pub(super) feed: Option<Arc<Query>>,
     /// Tables whose definition must still hold at COMMIT: those that it writes or locks rows of.
     pub(super) changed_tables: Vec<Oid>,
+    /// Queries that run before it, whose rows are its last parameters.
+    pub(super) init: Vec<InitPlan>,
+    /// How the row executor finds the rows of `feed`, when what ran before leaves few to read.
+    pub(super) feed_row: Option<Arc<RowPlan>>,
 }
 
 #[derive(Debug)]
@@ -49,6 +54,51 @@ pub(super) enum PlanKind {
 /// Writes are always planned here; when their rows need the report engine, [`RowPlan::feed`] says
 /// which query it is to run.
 pub fn plan_row(
+    statement: &BoundStatement,
+    bind: &BindContext<'_>,
+    executor: Executor,
+) -> SqlResult<Option<RowPlan>> {
+    plan_with_init(statement, bind, executor, &mut None)
+}
+
+/// The same; `next` counts the parameters that queries run before it give.
+fn plan_with_init(
+    statement: &BoundStatement,
+    bind: &BindContext<'_>,
+    executor: Executor,
+    next: &mut Option<u16>,
+) -> SqlResult<Option<RowPlan>> {
+    let Some((rest, extracted)) = Extraction::of(statement, next)? else {
+        return plan_rows(statement, bind, executor);
+    };
+    let mut init = Vec::with_capacity(extracted.len());
+    for part in extracted {
+        let query = BoundStatement::Query(part.query.clone());
+        let plan = match plan_with_init(&query, bind, Executor::Auto, next)? {
+            Some(plan) => plan,
+            None => RowPlan::reported(part.query.clone())?,
+        };
+        init.push(part.planned(plan));
+    }
+    let mut plan = match rest {
+        // Without locks of its own it may turn out to be too large here, when those of the others are taken.
+        BoundStatement::Query(query) if !locks(&query.rel) => RowPlan::reported(query)?,
+        rest => match (plan_rows(&rest, bind, executor)?, rest) {
+            (Some(plan), _) => plan,
+            (None, BoundStatement::Query(query)) => RowPlan::reported(query)?,
+            (None, _) => return Ok(None),
+        },
+    };
+    if let Some(query) = &plan.feed {
+        let rows = |table: &TableDef| bind.catalog.table_rows(table.oid);
+        let row = plan_query(query, &rows, Executor::Auto)?;
+        plan.feed_row = row.map(|node| Arc::new(RowPlan::query(node)));
+    }
+    plan.init = init;
+    Ok(Some(plan))
+}
+
+fn plan_rows(
     statement: &BoundStatement,
     bind: &BindContext<'_>,
     executor: Executor,
@@ -72,11 +122,25 @@ impl RowPlan {
                 node.locked_tables(&mut tables);
                 tables
             }
-            PlanKind::Insert(plan) => vec![plan.codec.table().oid],
+            PlanKind::Insert(plan) => {
+                let mut tables = vec![plan.codec.table().oid];
+                plan.source.locked_tables(&mut tables);
+                tables
+            }
             PlanKind::Update(plan) => vec![plan.change.codec.table().oid],
             PlanKind::Delete(plan) => vec![plan.codec.table().oid],
         };
-        Self { kind, feed, changed_tables }
+        Self { kind, feed, changed_tables, init: Vec::new(), feed_row: None }
+    }
+
+    /// A query of which the report engine finds all rows; it cannot lock any.
+    fn reported(query: Query) -> SqlResult<Self> {
+        if locks(&query.rel) {
+            return Err(SqlError::not_supported(
+                "FOR UPDATE or FOR SHARE over more than single tables read by key",
+            ));
+        }
+        Ok(Self::new(PlanKind::Query(Node::Fed), Some(Arc::new(query))))
     }
 
     fn query(node: Node) -> Self {
@@ -86,6 +150,21 @@ impl RowPlan {
     /// The query whose rows the report engine is to find for this write.
     pub fn feed(&self) -> Option<&Arc<Query>> {
         self.feed.as_ref()
+    }
+
+    /// How the row executor finds those rows, if it can.
+    pub(crate) fn feed_row(&self) -> Option<&Arc<RowPlan>> {
+        self.feed_row.as_ref()
+    }
+
+    /// Queries that lock rows, to be run before it.
+    pub fn init(&self) -> &[InitPlan] {
+        &self.init
+    }
+
+    /// Whether an execution needs nothing else to be run first.
+    pub fn is_whole(&self) -> bool {
+        self.feed.is_none() && self.init.is_empty()
     }
 
     /// Whether it writes.
@@ -264,7 +343,8 @@ fn plan_update(update: &Update, bind: &BindContext<'_>, rows: &TableRows<'_>) ->
     let change = ChangePlan::new(codec.clone(), changed, constraints);
     let mode = if change.identity_changes() { LockMode::Update } else { LockMode::NoKeyUpdate };
     let exprs = update.assignments.iter().map(|(_, expr)| expr).chain(&update.predicate);
-    let needs_report = update.from.is_some() || exprs.into_iter().any(has_subquery);
+    let needs_report =
+        update.from.is_some() || !update.ctes.is_empty() || exprs.into_iter().any(has_subquery);
     let extra = extra_columns(&update.returning, update.from.as_ref());
     let extra_ids: Vec<ColId> = extra.iter().map(|column| column.id).collect();
     let returning = returning(&update.returning, update.table.columns.len(), &extra_ids)?;
@@ -275,6 +355,7 @@ fn plan_update(update: &Update, bind: &BindContext<'_>, rows: &TableRows<'_>) ->
             codec: &codec,
             alias: &update.alias,
             cols: &update.cols,
+            ctes: &update.ctes,
             other: update.from.as_ref(),
             predicate: update.predicate.as_ref(),
             values: update.assignments.iter().map(|(_, expr)| expr).collect(),
@@ -307,12 +388,15 @@ fn plan_delete(delete: &Delete, rows: &TableRows<'_>) -> SqlResult<RowPlan> {
     let mut columns: AHashSet<usize> =
         codec.indexes().iter().flat_map(|index| index.columns()).map(|key| key.column).collect();
     columns.extend(returning.iter().flat_map(|returning| &returning.columns));
-    let needs_report = delete.using.is_some() || delete.predicate.as_ref().is_some_and(has_subquery);
+    let needs_report = delete.using.is_some()
+        || !delete.ctes.is_empty()
+        || delete.predicate.as_ref().is_some_and(has_subquery);
     let (target, feed) = if needs_report {
         let query = derived_query(WriteParts {
             codec: &codec,
             alias: &delete.alias,
             cols: &delete.cols,
+            ctes: &delete.ctes,
             other: delete.using.as_ref(),
             predicate: delete.predicate.as_ref(),
             values: Vec::new(),

@@ -154,9 +154,13 @@ impl Session {
 
     /// 25006 in a read-only transaction.
     pub(super) fn refuse_writes(&self, bound: &BoundStatement) -> SqlResult<()> {
+        if !self.transaction.as_ref().is_some_and(|transaction| transaction.read_only) {
+            return Ok(());
+        }
         let verb = match bound {
             BoundStatement::Query(query) => match query.rel.row_lock() {
                 Some(strength) => strength.command(),
+                None if row_exec::statement_locks(bound) => "SELECT FOR UPDATE",
                 None => return Ok(()),
             },
             BoundStatement::Insert(_) => "INSERT",
@@ -169,13 +173,10 @@ impl Session {
             BoundStatement::Ddl(change) => ddl_name(change),
             _ => return Ok(()),
         };
-        if self.transaction.as_ref().is_some_and(|transaction| transaction.read_only) {
-            return Err(SqlError::new(
-                SqlState::READ_ONLY_SQL_TRANSACTION,
-                format!("cannot execute {verb} in a read-only transaction"),
-            ));
-        }
-        Ok(())
+        Err(SqlError::new(
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            format!("cannot execute {verb} in a read-only transaction"),
+        ))
     }
 
     /// INSERT, UPDATE or DELETE.

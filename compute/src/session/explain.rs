@@ -15,7 +15,9 @@ impl Session {
         let mut lines = match (&row, inner) {
             (Some(row), _) => {
                 let mut lines = row.explain();
-                if let Some(query) = row.feed() {
+                if let Some(feed) = row.feed_row() {
+                    lines.extend(feed.explain().into_iter().map(|line| format!("  ->  {line}")));
+                } else if let Some(query) = row.feed() {
                     let context = self.report_context(statement).await?;
                     let source = self.compute.parts().reports.explain(query.clone(), context).await?;
                     lines.extend(source.into_iter().map(|line| format!("  ->  {line}")));

@@ -553,7 +553,7 @@ impl Plan {
     /// Whether the report engine has no part in it.
     pub(super) fn is_light(&self) -> bool {
         match &self.row {
-            Some(row) => row.feed().is_none(),
+            Some(row) => row.is_whole(),
             None => matches!(self.bound.statement, BoundStatement::Transaction(_)),
         }
     }

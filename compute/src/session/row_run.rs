@@ -53,6 +53,15 @@ pub(super) struct Gathered {
     pub(super) affected: u64,
 }
 
+/// How one attempt to run a plan has ended.
+enum Attempt {
+    Whole(Gathered),
+    /// A row was written after the snapshot: all that belongs to the statement is to be run again.
+    Restart,
+    /// The report engine is to run it.
+    TooLarge,
+}
+
 impl Session {
     /// Runs a statement whose rows need nothing but its plan, and writes them as they come.
     pub(super) async fn run_to_wire(
@@ -177,67 +186,100 @@ impl Session {
         }
     }
 
-    /// Runs a plan to its end and gathers its rows: for a portal that is read bit by bit, for a plan that a
-    /// report feeds, and for statements within statements. `None`: it was given up, for the report engine to
-    /// run.
+    /// Runs a plan to its end and gathers its rows: for a portal that is read bit by bit, for a plan that other
+    /// queries come before, and for statements within statements. `None`: it was given up, for the report
+    /// engine to run.
     pub(super) async fn gather(
         &mut self,
         row: &Arc<RowPlan>,
         statement: &Statement,
     ) -> SqlResult<Option<Gathered>> {
+        self.sequences.statement_begins();
+        loop {
+            match self.attempt(row, statement).await? {
+                Attempt::Whole(gathered) => return Ok(Some(gathered)),
+                Attempt::TooLarge => return Ok(None),
+                Attempt::Restart => {}
+            }
+            let transaction =
+                self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
+            let mut guard = transaction.lock().await;
+            open(&mut guard)?.restart_statement().await?;
+            self.sequences.undone();
+        }
+    }
+
+    /// Runs a plan once, with what comes before it, all at the snapshot that is there.
+    async fn attempt(&mut self, row: &Arc<RowPlan>, statement: &Statement) -> SqlResult<Attempt> {
+        let mut with_init = None;
+        for init in row.init() {
+            let rows = match Box::pin(self.attempt(&init.plan, statement)).await? {
+                Attempt::Whole(gathered) => gathered.rows,
+                Attempt::Restart => return Ok(Attempt::Restart),
+                Attempt::TooLarge => return Err(SqlError::internal("a query that locks was given up")),
+            };
+            let params = with_init.get_or_insert_with(|| statement.params.to_vec());
+            init.give(rows, params)?;
+        }
+        let with_init = with_init.map(|params| Statement {
+            catalog: statement.catalog.clone(),
+            context: statement.context.clone(),
+            params: params.into(),
+        });
+        let statement = with_init.as_ref().unwrap_or(statement);
         let row_ids = match row.needs_row_ids() {
             true => Some(self.branch.row_ids().await?),
             false => None,
         };
         let lock_wait = self.lock_wait();
-        self.sequences.statement_begins();
         let mut execution = Execution::new(row.clone());
-        loop {
-            // Rows that only a report finds are gathered first: a write must not change what it reads.
-            if let Some(query) = row.feed() {
-                let mut stream = self.report(query.clone(), statement).await?;
-                loop {
-                    let batch = stream.next().await?;
-                    if batch.is_empty() {
-                        break;
-                    }
-                    execution.feed(batch);
-                }
-            }
-            let transaction =
-                self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
-            let mut guard = transaction.lock().await;
-            let txn = open(&mut guard)?;
-            let mut rows = Vec::new();
-            let mut out = Vec::new();
-            let restarted = loop {
-                let mut env = ExecEnv {
-                    txn,
-                    params: &statement.params,
-                    context: &statement.context,
-                    row_ids: row_ids.as_deref(),
-                    lock_wait,
-                };
-                match execution.next(&mut env, &mut out) {
-                    Ok(true) => rows.push(std::mem::take(&mut out)),
-                    Ok(false) => break false,
-                    Err(Stop::Need(need)) => {
-                        let waited = txn.satisfy(need).await;
-                        waited.map_err(|error| conflict_error(error, Some(&statement.catalog)))?;
-                    }
-                    Err(Stop::Sequence(need)) => self.sequences.satisfy(need, txn).await?,
-                    Err(Stop::Yield) => tokio::task::yield_now().await,
-                    Err(Stop::RestartStatement) => break true,
-                    Err(Stop::TooLarge) => return Ok(None),
-                    Err(Stop::Error(error)) => return Err(error),
-                }
+        // Rows that others find are gathered first: a write must not change what it reads.
+        if let Some(query) = row.feed() {
+            let found = match row.feed_row() {
+                Some(feed) => Box::pin(self.attempt(feed, statement)).await?,
+                None => Attempt::TooLarge,
             };
-            if !restarted {
-                return Ok(Some(Gathered { rows, affected: execution.affected() }));
+            match found {
+                Attempt::Whole(gathered) => execution.feed(gathered.rows),
+                Attempt::Restart => return Ok(Attempt::Restart),
+                Attempt::TooLarge => {
+                    let mut stream = self.report(query.clone(), statement).await?;
+                    loop {
+                        let batch = stream.next().await?;
+                        if batch.is_empty() {
+                            break;
+                        }
+                        execution.feed(batch);
+                    }
+                }
             }
-            txn.restart_statement().await?;
-            self.sequences.undone();
-            execution.restart();
+        }
+        let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
+        let mut guard = transaction.lock().await;
+        let txn = open(&mut guard)?;
+        let mut rows = Vec::new();
+        let mut out = Vec::new();
+        loop {
+            let mut env = ExecEnv {
+                txn,
+                params: &statement.params,
+                context: &statement.context,
+                row_ids: row_ids.as_deref(),
+                lock_wait,
+            };
+            match execution.next(&mut env, &mut out) {
+                Ok(true) => rows.push(std::mem::take(&mut out)),
+                Ok(false) => return Ok(Attempt::Whole(Gathered { rows, affected: execution.affected() })),
+                Err(Stop::Need(need)) => {
+                    let waited = txn.satisfy(need).await;
+                    waited.map_err(|error| conflict_error(error, Some(&statement.catalog)))?;
+                }
+                Err(Stop::Sequence(need)) => self.sequences.satisfy(need, txn).await?,
+                Err(Stop::Yield) => tokio::task::yield_now().await,
+                Err(Stop::RestartStatement) => return Ok(Attempt::Restart),
+                Err(Stop::TooLarge) => return Ok(Attempt::TooLarge),
+                Err(Stop::Error(error)) => return Err(error),
+            }
         }
     }
 

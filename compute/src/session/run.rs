@@ -282,7 +282,7 @@ impl Session {
 
     async fn run_once(&mut self, run: &Run<'_>, wire: &mut Wire) -> Result<SqlResult<()>, Ended> {
         let (plan, mut deadline) = (run.plan, self.deadline());
-        let whole = plan.row.as_ref().filter(|row| row.feed().is_none()).zip(verb(&plan.bound.statement));
+        let whole = plan.row.as_ref().filter(|row| row.is_whole()).zip(verb(&plan.bound.statement));
         let done = match whole {
             Some((row, verb)) => self.run_row(row, verb, run, &mut deadline, wire).await?,
             None => match self.start(plan, run.params, &mut deadline).await {

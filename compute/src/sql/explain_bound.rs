@@ -2,8 +2,8 @@
 //! as `#n:name`, functions by name with their arguments' types where a name has several meanings.
 
 use super::bound::{
-    AggregateCall, BoolTest, Bound, BoundStatement, ColDef, CopyWhat, Expr, ExprKind, Query, Rel, Returning,
-    SortKey, SubqueryKind, TableScan,
+    AggregateCall, BoolTest, Bound, BoundStatement, ColDef, CopyWhat, Cte, Expr, ExprKind, Query, Rel,
+    Returning, SortKey, SubqueryKind, TableScan,
 };
 use crate::catalog::builtin;
 use shardforge_types::{Oid, PgType, Settings, text};
@@ -73,6 +73,7 @@ impl Printer {
             BoundStatement::Update(update) => {
                 self.line(format!("update {} as {}", update.table.name, update.alias));
                 self.scan_cols("cols", &update.cols);
+                self.ctes(&update.ctes);
                 if let Some(from) = &update.from {
                     self.inside(|p| p.rel(from));
                 }
@@ -82,6 +83,7 @@ impl Printer {
             BoundStatement::Delete(delete) => {
                 self.line(format!("delete {} as {}", delete.table.name, delete.alias));
                 self.scan_cols("cols", &delete.cols);
+                self.ctes(&delete.ctes);
                 if let Some(using) = &delete.using {
                     self.inside(|p| p.rel(using));
                 }
@@ -153,6 +155,17 @@ impl Printer {
                 ));
             }
             other => self.line(format!("{other:?}")),
+        }
+    }
+
+    fn ctes(&mut self, ctes: &[Cte]) {
+        for cte in ctes {
+            self.inside(|p| {
+                p.query(&format!("cte {} {}", cte.id.0, cte.name), &cte.query);
+                if let Some((query, all)) = &cte.recursive {
+                    p.query(if *all { "then, all" } else { "then, distinct" }, query);
+                }
+            });
         }
     }
 
@@ -331,14 +344,7 @@ impl Printer {
             }
             Rel::With { ctes, body } => {
                 self.line("with");
-                for cte in ctes {
-                    self.inside(|p| {
-                        p.query(&format!("cte {} {}", cte.id.0, cte.name), &cte.query);
-                        if let Some((query, all)) = &cte.recursive {
-                            p.query(if *all { "then, all" } else { "then, distinct" }, query);
-                        }
-                    });
-                }
+                self.ctes(ctes);
                 self.inside(|p| p.rel(body));
             }
             Rel::CteRef { cte, cols: defs } => self.line(format!("cte {} [{}]", cte.0, cols(defs))),

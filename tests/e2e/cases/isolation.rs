@@ -9,6 +9,7 @@ use crate::wire::Say;
 pub const CASES: &[Case] = &[
     Case { name: "hermitage_anomalies_are_prevented_as_in_postgresql_15", tools: &[], run: hermitage },
     Case { name: "locks_timeouts_and_modes_answer_as_in_postgresql_15", tools: &[], run: features },
+    Case { name: "a_queue_gives_each_job_to_one_of_its_workers", tools: &[], run: queue },
     Case { name: "rollback_to_closes_only_portals_made_since", tools: &[], run: portals },
     Case { name: "postgresql_15_gives_these_isolation_transcripts", tools: &[Tool::Postgres], run: peer },
 ];
@@ -51,6 +52,72 @@ fn portals() {
     let server = Ours(Server::start(&dir.path().join("data")));
     portals_and_savepoints(&server);
     server.0.stop();
+}
+
+/// The ways in which workers take jobs; each gives the ids that it took.
+const TAKES: [&str; 4] = [
+    "update jobs set state = 'done', worker = $W where id = (select id from jobs where state = 'new' \
+     order by id for update skip locked limit 1) returning id",
+    "with next as (select id from jobs where state = 'new' order by id limit 2 for update skip locked) \
+     update jobs set state = 'done', worker = $W from next where jobs.id = next.id returning jobs.id",
+    "delete from jobs where id in (select id from jobs where state = 'new' order by id \
+     for update skip locked limit 3) returning id",
+    "update jobs set state = 'done', worker = $W where id = any (array(select id from jobs \
+     where state = 'new' order by id for update skip locked limit 2)) returning id",
+];
+
+/// Takes jobs until there are none; gives what it took.
+fn work(port: u16, worker: usize) -> Vec<String> {
+    let mut wire = crate::wire::Wire::connect(port);
+    let take = TAKES[worker % TAKES.len()].replace("$W", &worker.to_string());
+    let mut mine = Vec::new();
+    loop {
+        let in_block = worker.is_multiple_of(3);
+        if in_block {
+            wire.query("begin");
+        }
+        let answer = wire.query(&take);
+        assert!(!answer.iter().any(|part| part.starts_with('E')), "{take}: {answer:?}");
+        let taken: Vec<_> =
+            answer.iter().filter_map(|part| part.strip_prefix("D:")).map(str::to_owned).collect();
+        // Now and then a worker fails: its jobs are others' again.
+        if in_block && mine.len() % 4 == 3 && !taken.is_empty() {
+            wire.query("rollback");
+            mine.push(String::new());
+            continue;
+        }
+        if in_block {
+            assert_eq!(wire.query("commit"), ["C:COMMIT", "Z:I"]);
+        }
+        if taken.is_empty() {
+            // What others hold may come back; who waits for it sees that.
+            let left = wire.query("select id from jobs where state = 'new' for update");
+            assert!(!left.iter().any(|part| part.starts_with('E')), "{left:?}");
+            if !left.iter().any(|part| part.starts_with("D:")) {
+                mine.retain(|id| !id.is_empty());
+                return mine;
+            }
+        }
+        mine.extend(taken);
+    }
+}
+
+fn queue() {
+    const JOBS: usize = 400;
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"));
+    server.sql("create table jobs (id int primary key, state text not null, worker int)");
+    server.sql("create index on jobs (state, id)");
+    server.sql(&format!("insert into jobs select n, 'new' from generate_series(1, {JOBS}) n"));
+    let port = server.sql_port;
+    let workers: Vec<_> = (0..16).map(|worker| std::thread::spawn(move || work(port, worker))).collect();
+    let mut taken: Vec<usize> = Vec::new();
+    for worker in workers {
+        taken.extend(worker.join().unwrap().iter().map(|id| id.parse::<usize>().unwrap()));
+    }
+    taken.sort_unstable();
+    assert!(taken.iter().copied().eq(1..=JOBS), "no job twice, none lost: {taken:?}");
+    server.stop();
 }
 
 fn ours(folder: &str) {

@@ -58,7 +58,7 @@ select count(*), count(n), sum(n), avg(n), min(a), max(a), bool_and(b), array_ag
 with ins as (insert into t (id, a) values (200, 'cte') returning *) select id, a from ins;
 -- differs: not built: DELETE in WITH
 with del as (delete from t where id = 200 returning id) select * from del;
--- differs: not built: WITH before INSERT, UPDATE or DELETE
+-- differs: not built: UPDATE in WITH
 with up as (update t set a = 'w' where id = 1 returning a) insert into t (id, a) select 201, a from up returning id, a;
 truncate t;
 select * from t;

@@ -29,6 +29,7 @@ use crate::catalog::TableDef;
 use crate::sql::bound::{ColDef, ColId, Expr, ExprKind, Query, Rel};
 use crate::{SqlError, SqlResult};
 use needed::Needed;
+pub(super) use needed::add_columns as needed_columns;
 pub(super) use scan::{ScanChoice, choose_scan, filter_of};
 use shardforge_types::Oid;
 use std::sync::Arc;

@@ -38,7 +38,7 @@ impl Needed {
 }
 
 /// All columns that an expression names, those in its subqueries included.
-pub(super) fn add_columns(expr: &Expr, out: &mut AHashSet<ColId>) {
+pub(in crate::row_exec) fn add_columns(expr: &Expr, out: &mut AHashSet<ColId>) {
     expr.any(&mut |e| {
         match &e.kind {
             ExprKind::Col(id) => {

@@ -141,7 +141,7 @@ impl World {
             }
             planned => planned?,
         };
-        let Some(plan) = plan.filter(|plan| plan.feed().is_none()) else { return Ok(None) };
+        let Some(plan) = plan.filter(|plan| plan.is_whole()) else { return Ok(None) };
         if plan.needs_row_ids() && self.row_ids.is_none() {
             self.row_ids = Some(RowIds::new(self.ids.row_ids().await?));
         }

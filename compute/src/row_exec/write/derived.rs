@@ -9,7 +9,7 @@ use super::update::decode_in_place;
 use crate::row_exec::ExecEnv;
 use crate::row_exec::stop::Step;
 use crate::row_exec::storage::{KeyColumn, ROW_ID, TableCodec};
-use crate::sql::bound::{ColDef, ColId, Expr, Join, JoinKind, OutputColumn, Query, Rel, TableScan};
+use crate::sql::bound::{ColDef, ColId, Cte, Expr, Join, JoinKind, OutputColumn, Query, Rel, TableScan};
 use crate::txn::{LockGrant, LockMode, Visibility};
 use ahash::AHashSet;
 use bytes::Bytes;
@@ -109,6 +109,8 @@ pub(in crate::row_exec) struct WriteParts<'a> {
     pub(in crate::row_exec) codec: &'a TableCodec,
     pub(in crate::row_exec) alias: &'a str,
     pub(in crate::row_exec) cols: &'a [(ColDef, usize)],
+    /// WITH.
+    pub(in crate::row_exec) ctes: &'a [Cte],
     /// FROM or USING.
     pub(in crate::row_exec) other: Option<&'a Rel>,
     pub(in crate::row_exec) predicate: Option<&'a Expr>,
@@ -141,6 +143,10 @@ pub(in crate::row_exec) fn derived_query(parts: WriteParts<'_>) -> Query {
     if let Some(predicate) = parts.predicate {
         rel = Rel::Filter { input: Box::new(rel), predicate: predicate.clone() };
     }
+    let wrap = |rel: Rel| match parts.ctes {
+        [] => rel,
+        ctes => Rel::With { ctes: ctes.to_vec(), body: Box::new(rel) },
+    };
     let key = key.into_iter().map(|col| (col.name.clone(), Expr::col(col.id, col.ty)));
     let values = parts.values.into_iter().map(|expr| ("value".to_owned(), expr.clone()));
     let extra = parts.extra.into_iter().map(|col| (col.name.clone(), Expr::col(col.id, col.ty)));
@@ -151,5 +157,5 @@ pub(in crate::row_exec) fn derived_query(parts: WriteParts<'_>) -> Query {
         output.push(OutputColumn { id: col.id, name, ty: expr.ty, origin: None });
         exprs.push((col, expr));
     }
-    Query { rel: Rel::Project { input: Box::new(rel), exprs }, output }
+    Query { rel: wrap(Rel::Project { input: Box::new(rel), exprs }), output }
 }

@@ -110,13 +110,12 @@ impl Binder<'_> {
 
     /// WITH before a statement that writes.
     fn statement_with(&mut self, with: Option<&ast::With>) -> SqlResult<(Scope<'static>, Vec<Cte>)> {
-        match with {
-            None => Ok((Scope::empty(), Vec::new())),
-            Some(with) => Err(self.unsupported(
-                "WITH before INSERT, UPDATE or DELETE",
-                with.ctes.first().map_or(0, |cte| cte.name.loc),
-            )),
+        let mut scope = Scope::empty();
+        let mut ctes = Vec::new();
+        if let Some(with) = with {
+            self.with(with, &mut scope, &mut ctes)?;
         }
+        Ok((scope, ctes))
     }
 
     pub(super) fn insert(&mut self, insert: &ast::Insert) -> SqlResult<Insert> {
@@ -127,6 +126,12 @@ impl Binder<'_> {
         let mut source = match insert.source.as_deref() {
             None => self.rows_source(&table, &[], &[], insert, false)?,
             Some(query) => match &query.body {
+                QueryBody::Values(_) if is_plain(query) && !ctes.is_empty() => {
+                    let loc = insert.with.as_ref().and_then(|with| with.ctes.first());
+                    return Err(
+                        self.unsupported("WITH before INSERT ... VALUES", loc.map_or(0, |cte| cte.name.loc))
+                    );
+                }
                 QueryBody::Values(rows) if is_plain(query) => {
                     self.rows_source(&table, rows, &targets, insert, given)?
                 }
@@ -443,7 +448,7 @@ impl Binder<'_> {
     }
 
     pub(super) fn update(&mut self, update: &ast::Update) -> SqlResult<Update> {
-        let (base, _) = self.statement_with(update.with.as_ref())?;
+        let (base, ctes) = self.statement_with(update.with.as_ref())?;
         let table = self.writable_table(&update.table)?;
         let alias =
             update.alias.as_ref().map_or(table.name.as_str(), |alias| alias.name.name.as_str()).to_owned();
@@ -454,11 +459,11 @@ impl Binder<'_> {
         let assignments = self.assignments(&update.assignments, &table, &scope)?;
         let predicate = self.where_predicate(update.filter.as_ref(), &scope)?;
         let returning = self.returning(&update.returning, &table, &alias, &others)?;
-        Ok(Update { table, alias, cols, from, predicate, assignments, returning })
+        Ok(Update { table, alias, ctes, cols, from, predicate, assignments, returning })
     }
 
     pub(super) fn delete(&mut self, delete: &ast::Delete) -> SqlResult<Delete> {
-        let (base, _) = self.statement_with(delete.with.as_ref())?;
+        let (base, ctes) = self.statement_with(delete.with.as_ref())?;
         let table = self.writable_table(&delete.table)?;
         let alias =
             delete.alias.as_ref().map_or(table.name.as_str(), |alias| alias.name.name.as_str()).to_owned();
@@ -468,7 +473,7 @@ impl Binder<'_> {
         let scope = Scope::with_tables(Some(&base), items);
         let predicate = self.where_predicate(delete.filter.as_ref(), &scope)?;
         let returning = self.returning(&delete.returning, &table, &alias, &others)?;
-        Ok(Delete { table, alias, cols, using, predicate, returning })
+        Ok(Delete { table, alias, ctes, cols, using, predicate, returning })
     }
 
     fn where_predicate(&mut self, filter: Option<&ast::Expr>, scope: &Scope<'_>) -> SqlResult<Option<Expr>> {

@@ -217,7 +217,7 @@ impl Binder<'_> {
         self.level.ctes_used.insert(id);
     }
 
-    fn with(&mut self, with: &With, scope: &mut Scope<'_>, ctes: &mut Vec<Cte>) -> SqlResult<()> {
+    pub(super) fn with(&mut self, with: &With, scope: &mut Scope<'_>, ctes: &mut Vec<Cte>) -> SqlResult<()> {
         for (index, cte) in with.ctes.iter().enumerate() {
             if with.ctes[..index].iter().any(|other| other.name.name == cte.name.name) {
                 let message = format!("WITH query name \"{}\" specified more than once", cte.name.name);

@@ -1,8 +1,8 @@
 //! Walks over bound trees: every expression of a statement, and the columns nobody reads.
 
 use crate::sql::bound::{
-    AggregateCall, BoundStatement, ColId, CopyWhat, Ddl, Expr, ExprKind, PreparedStatement, Query, Rel,
-    Returning,
+    AggregateCall, BoundStatement, ColId, CopyWhat, Cte, Ddl, Delete, Expr, ExprKind, PreparedStatement,
+    Query, Rel, Returning, Update,
 };
 use std::collections::HashSet;
 
@@ -130,6 +130,16 @@ fn returning_exprs(returning: &mut Option<Returning>, f: &mut dyn FnMut(&mut Exp
     }
 }
 
+/// Calls `f` with the relations of WITH queries before a statement that writes.
+fn cte_rels(ctes: &mut [Cte], f: &mut dyn FnMut(&mut Rel)) {
+    for cte in ctes {
+        f(&mut cte.query.rel);
+        if let Some((query, _)) = &mut cte.recursive {
+            f(&mut query.rel);
+        }
+    }
+}
+
 /// Calls `f` with every expression of a statement, operands and queries inside included.
 pub(super) fn statement_exprs(statement: &mut BoundStatement, f: &mut dyn FnMut(&mut Expr)) {
     let all = &mut |expr: &mut Expr| deep(expr, f);
@@ -144,12 +154,14 @@ pub(super) fn statement_exprs(statement: &mut BoundStatement, f: &mut dyn FnMut(
             returning_exprs(&mut insert.returning, all);
         }
         BoundStatement::Update(update) => {
+            cte_rels(&mut update.ctes, &mut |rel| rel_exprs(rel, all));
             update.from.iter_mut().for_each(|rel| rel_exprs(rel, all));
             update.predicate.iter_mut().for_each(&mut *all);
             update.assignments.iter_mut().for_each(|(_, expr)| all(expr));
             returning_exprs(&mut update.returning, all);
         }
         BoundStatement::Delete(delete) => {
+            cte_rels(&mut delete.ctes, &mut |rel| rel_exprs(rel, all));
             delete.using.iter_mut().for_each(|rel| rel_exprs(rel, all));
             delete.predicate.iter_mut().for_each(&mut *all);
             returning_exprs(&mut delete.returning, all);
@@ -172,8 +184,14 @@ fn statement_rels(statement: &mut BoundStatement, f: &mut dyn FnMut(&mut Rel)) {
     match statement {
         BoundStatement::Query(query) => rels(&mut query.rel, f),
         BoundStatement::Insert(insert) => rels(&mut insert.source.rel, f),
-        BoundStatement::Update(update) => update.from.iter_mut().for_each(|rel| rels(rel, f)),
-        BoundStatement::Delete(delete) => delete.using.iter_mut().for_each(|rel| rels(rel, f)),
+        BoundStatement::Update(update) => {
+            cte_rels(&mut update.ctes, &mut |rel| rels(rel, f));
+            update.from.iter_mut().for_each(|rel| rels(rel, f));
+        }
+        BoundStatement::Delete(delete) => {
+            cte_rels(&mut delete.ctes, &mut |rel| rels(rel, f));
+            delete.using.iter_mut().for_each(|rel| rels(rel, f));
+        }
         BoundStatement::Copy(copy) => {
             if let CopyWhat::To(query) = &mut copy.what {
                 rels(&mut query.rel, f);
@@ -201,6 +219,12 @@ pub(super) fn prune_scans(statement: &mut BoundStatement) {
             }
         }
         BoundStatement::Ddl(Ddl::CreateTableAs { query, .. }) => add_output(query, &mut used),
+        BoundStatement::Update(Update { ctes, .. }) | BoundStatement::Delete(Delete { ctes, .. }) => {
+            for cte in ctes {
+                add_output(&cte.query, &mut used);
+                cte.recursive.iter().for_each(|(query, _)| add_output(query, &mut used));
+            }
+        }
         BoundStatement::Explain(explain) => return prune_scans(&mut explain.statement),
         _ => {}
     }

@@ -1,6 +1,6 @@
 //! Bound statements.
 
-use super::{ColDef, ColId, Expr, OutputColumn, Query, Rel};
+use super::{ColDef, ColId, Cte, Expr, OutputColumn, Query, Rel};
 use crate::Notice;
 use crate::catalog::{IndexKey, SequenceDef, TableDef};
 use crate::sequence::SequenceOptions;
@@ -114,6 +114,8 @@ pub struct Update {
     pub table: Arc<TableDef>,
     /// Its alias.
     pub alias: String,
+    /// WITH.
+    pub ctes: Vec<Cte>,
     /// The old row's columns, as expressions name them, with their positions: all columns.
     pub cols: Vec<(ColDef, usize)>,
     /// FROM: joined with the table on `predicate`.
@@ -133,6 +135,8 @@ pub struct Delete {
     pub table: Arc<TableDef>,
     /// Its alias.
     pub alias: String,
+    /// WITH.
+    pub ctes: Vec<Cte>,
     /// The row's columns, as expressions name them, with their positions: all columns.
     pub cols: Vec<(ColDef, usize)>,
     /// USING: joined with the table on `predicate`.
