@@ -11,6 +11,7 @@ mod isolation;
 mod memory;
 mod pgbench;
 mod protocol;
+mod schema_changes;
 mod sql;
 mod statistics;
 mod values;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Case> {
         histories::CASES,
         memory::CASES,
         protocol::CASES,
+        schema_changes::CASES,
         values::CASES,
         pgbench::CASES,
     ]
