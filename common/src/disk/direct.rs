@@ -5,6 +5,8 @@
 //! last block of an append is kept, since the next one has to write it once more; whatever is in it is durable already
 //! and written as it is, which is what the page cache would do with its page.
 
+#![allow(clippy::disallowed_methods, reason = "this is where the disk seam meets the operating system")]
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
