@@ -9,7 +9,6 @@ create index "Weird" on t ("Weird Col" desc);
 create unique index on t (c);
 create unique index u_nnd on t (c, d) nulls not distinct;
 create index on t (arr);
--- differs: the notice has no SQLSTATE
 create index if not exists named on t (a);
 create index named on t (a);
 create index if not exists on t (a);

@@ -10,7 +10,6 @@ select currval('s'), lastval();
 \d s
 \ds
 create sequence s;
--- differs: notices have no SQLSTATE of their own
 create sequence if not exists s;
 create sequence down increment -1 minvalue -3 start -1;
 select nextval('down');

@@ -63,7 +63,6 @@ with up as (update t set a = 'w' where id = 1 returning a) insert into t (id, a)
 truncate t;
 select * from t;
 table t;
--- differs: the SQLSTATE of the notice
 create table if not exists t (id int);
 create table t (id int);
 drop table nope;
