@@ -99,14 +99,18 @@ async fn s3_keeps_the_promises_too() {
     assert_eq!(store.list(&path("x")).await.unwrap().len(), 1);
 
     for round in 0..5u64 {
-        let journals = (0..6u64)
-            .map(|id| Journal::new(Arc::clone(&store), path("journal"), Random::from_seed(round * 10 + id)));
-        let published = journals.map(|journal| async move {
+        let journals: Vec<_> = (0..6u64)
+            .map(|id| Journal::new(Arc::clone(&store), path("journal"), Random::from_seed(round * 10 + id)))
+            .collect();
+        // All have read the same latest entry when the first publishes: else one that reads the new one already
+        // may go beyond it, before its publisher has looked whether it counts.
+        for journal in &journals {
             let latest = journal.latest().await.unwrap();
-            let number = latest.as_ref().map_or(FIRST, |entry| entry.next_number());
-            (number, journal.publish(number, b"state").await.unwrap())
-        });
+            assert_eq!(latest.map_or(FIRST, |entry| entry.next_number()), round + 1);
+        }
+        let published = journals.iter().map(|journal| journal.publish(round + 1, b"state"));
         let outcomes = futures::future::join_all(published).await;
-        assert_eq!(outcomes.iter().filter(|o| **o == (round + 1, Published::Counted)).count(), 1);
+        let counted = outcomes.into_iter().filter(|o| *o.as_ref().unwrap() == Published::Counted).count();
+        assert_eq!(counted, 1);
     }
 }
